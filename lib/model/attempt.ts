@@ -1,0 +1,152 @@
+import type { Readable } from 'node:stream';
+import type { Delivery } from './delivery.ts';
+import type { Request } from './experiment.ts';
+import type { End, Exit } from './outcome.ts';
+import type { Grant } from './resources.ts';
+
+/** Who this attempt is: made when its message is taken. */
+export interface AttemptIdentity {
+  /** `<host>-<6 random base62>-<base62 start seconds>`: names the attempt and its scrape file. */
+  readonly accession: string;
+  /** 1 for the first. */
+  readonly number: number;
+  readonly host: string;
+  readonly startedAtMs: number;
+}
+
+/** What an attempt holds and gives back at its end, last taken first, each once, whatever happened. */
+export interface AttemptScope {
+  /** `release` runs when the scope closes; its failure is an event, never an error of the attempt. */
+  add(name: string, release: () => void | Promise<void>): void;
+}
+
+/** Directories of one attempt. All absolute. Source: spec "Layout on disk". */
+export interface Workspace {
+  /** `<working-dir>/<run root>/experiments/<hash of key>.<n>` */
+  readonly root: string;
+  readonly workspace: string;
+  readonly output: string;
+  /** The file output/output. */
+  readonly outputFile: string;
+  readonly metadata: string;
+  /** The runner's own files, never uploaded. */
+  readonly runner: string;
+  readonly tmp: string;
+  /** `<working-dir>/<run root>`, STUDIOML_HOME. */
+  readonly home: string;
+  /** Where the artifact of this label lives. */
+  directoryOf(label: string): string;
+}
+
+/** A message that was read: clear text, whether it came sealed or not. */
+export interface OpenedAttempt {
+  readonly delivery: Delivery;
+  readonly identity: AttemptIdentity;
+  readonly scope: AttemptScope;
+  /** Aborts when this attempt must stop: the runner ends it, the message is lost, the time is over. The reason is an AttemptError. */
+  readonly signal: AbortSignal;
+  /** UTF-8 JSON of the request. */
+  readonly body: Buffer;
+  readonly sealed: boolean;
+}
+
+/** Its request is understood. */
+export interface RequestedAttempt extends OpenedAttempt {
+  readonly request: Request;
+}
+
+/** Its resources are reserved. */
+export interface AdmittedAttempt extends RequestedAttempt {
+  readonly grant: Grant;
+}
+
+/** It has its directories and its metadata document: from here on there is something to store, however it ends. */
+export interface PreparedAttempt extends AdmittedAttempt {
+  readonly workspace: Workspace;
+  readonly document: MetadataDocument;
+}
+
+/** Its input artifacts are in place. */
+export interface StagedAttempt extends PreparedAttempt {
+  readonly stagedAtMs: number;
+}
+
+/** What to start: an argv, never a shell line. */
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Its environment is there; it could be started now. */
+export interface ReadyAttempt extends StagedAttempt {
+  readonly command: Command;
+}
+
+/** A started experiment. */
+export interface Run {
+  readonly pid: number | undefined;
+  readonly startedAtMs: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when the process and all its descendants are gone. Never rejects. */
+  readonly exit: Promise<Exit>;
+}
+
+/** It runs. */
+export interface RunningAttempt extends ReadyAttempt {
+  readonly run: Run;
+}
+
+/** It runs (a snapshot worth a checkpoint) or, with `end`, it has ended, well or not. Always the same live document. */
+export interface ObservedAttempt extends PreparedAttempt {
+  readonly run?: Run;
+  readonly end?: End;
+}
+
+/** Everything it made is stored. */
+export interface StoredAttempt extends PreparedAttempt {
+  readonly end: End;
+}
+
+/** Everything is done but telling the queue. */
+export interface FinishedAttempt extends StoredAttempt {
+  readonly finishedAtMs: number;
+}
+
+/** What is left of an attempt when its message is settled. */
+export interface Settled {
+  readonly queue: Delivery['queue'];
+  readonly identity: AttemptIdentity;
+  /** Absent where the message never became a request. */
+  readonly experiment?: string;
+  readonly project?: string;
+  readonly end: End;
+  readonly settlement: 'accept' | 'release' | 'retry' | 'reject' | 'none';
+  /** The time that a released message keeps away, ms. */
+  readonly delayMs: number;
+}
+
+/**
+ * The metadata document while it grows. Calls never throw and cost the same however large the document is; what cannot be
+ * applied is counted and told. Implemented in lib/output/document.ts.
+ */
+export interface MetadataDocument {
+  /** One line of stdout (`directive` when it is JSON) or stderr, without its newline. `atMs` since the epoch, fractions count. */
+  stdoutLine(line: string, atMs: number): void;
+  stderrLine(line: string, atMs: number): void;
+  /** Set a member under /studioml that the runner owns: `set('status', 'running')`. */
+  set(member: string, value: unknown): void;
+  /** Append a line to /studioml/log. */
+  log(message: string, atMs: number): void;
+  /** The document as UTF-8 JSON. */
+  serialize(): Buffer;
+  /** What was read and applied so far. */
+  readonly counts: {
+    readonly lines: number;
+    readonly applied: number;
+    readonly skipped: number;
+    readonly dropped: number;
+  };
+}

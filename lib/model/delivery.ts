@@ -1,0 +1,27 @@
+import type { HistoryEntry, Settlement } from './outcome.ts';
+
+export type QueueKind = 'rabbitmq' | 'sqs' | 'directory' | 'pubsub';
+
+/** A work queue, by kind and short name (the name that QUEUE_MATCH sees). */
+export interface QueueName {
+  readonly kind: QueueKind;
+  readonly name: string;
+}
+
+/** A message on loan from a queue. It gets exactly one settlement; a delivery that is never settled comes back by itself. */
+export interface Delivery {
+  readonly queue: QueueName;
+  /** The broker's name for it, for people and logs. */
+  readonly id: string;
+  readonly body: Buffer;
+  /** How many attempts were started before this one, as far as the message tells. */
+  readonly attemptsBefore: number;
+  readonly history: readonly HistoryEntry[];
+  readonly receivedAtMs: number;
+  /** Aborts when the message is no longer ours; the reason is an AttemptError (lease-lost or queue-deleted). */
+  readonly lost: AbortSignal;
+  /** Say, before anything is started, that attempt `attempt` begins: if the runner dies now, the message comes home counted. */
+  begin(attempt: number): Promise<void>;
+  /** Settle it. A second call is a fault of the caller and throws. Rejects when the queue could not be told. */
+  settle(settlement: Settlement): Promise<void>;
+}

@@ -1,0 +1,46 @@
+import type { Readable } from 'node:stream';
+
+/** An object that is being read. `body` must be consumed or destroyed. */
+export interface StoredObject {
+  readonly body: Readable;
+  readonly sizeBytes: number | undefined;
+  readonly etag: string | undefined;
+}
+
+/** One row of a listing. */
+export interface ObjectInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly etag: string | undefined;
+}
+
+export interface PutOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly contentType?: string;
+  /** Only over the object with this etag. Mismatch: StoreError `precondition`. */
+  readonly ifMatch?: string;
+  /** Only where there is no object. Otherwise: StoreError `precondition`. */
+  readonly ifNoneMatch?: '*';
+}
+
+/**
+ * A bucket (or a directory) of objects. Keys are `/`-separated, as the client wrote them. Every failure is a StoreError;
+ * drivers retry nothing by themselves beyond a reset keep-alive connection: retrying is the caller's (storage/retry.ts).
+ */
+export interface ObjectStore {
+  /** For people and logs: `s3://host:port/bucket`, `file:///path`. Free of secrets. */
+  readonly name: string;
+  get(key: string, signal?: AbortSignal): Promise<StoredObject>;
+  /** Store the body whole or not at all: a reader sees the old object or the new one. A stream is read once, at the store's pace. */
+  put(key: string, body: Buffer | Readable, options?: PutOptions): Promise<{ readonly etag: string | undefined }>;
+  /** Objects whose keys start with `prefix`, in no particular order, every page. */
+  list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
+  /** Idempotent: deleting what is not there is no error. */
+  delete(key: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** Where an artifact is: a store and a key in it. */
+export interface ObjectLocation {
+  readonly store: ObjectStore;
+  readonly key: string;
+}

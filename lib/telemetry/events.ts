@@ -1,0 +1,209 @@
+import { Subject, type Observable } from 'rxjs';
+
+/** Kinds of values that a field may hold; `?` where it may be absent. */
+interface FieldTypes {
+  string: string;
+  number: number;
+  boolean: boolean;
+  strings: readonly string[];
+  object: Readonly<Record<string, unknown>>;
+}
+type FieldKind = keyof FieldTypes | `${keyof FieldTypes}?`;
+export type Level = 'debug' | 'info' | 'warn' | 'error';
+
+interface EventRow {
+  readonly level: Level;
+  readonly when: string;
+  readonly fields: Readonly<Record<string, FieldKind>>;
+}
+const table = <T extends Record<string, EventRow>>(rows: T): T => rows;
+
+/** Everything that happens, in one table: name, level, when, fields. Durations end in Ms, sizes in Bytes. */
+export const events = table({
+  'runner-started': {
+    level: 'info',
+    when: 'the runner is ready to take work',
+    fields: { version: 'string', host: 'string', cores: 'number', memoryBytes: 'number', diskBytes: 'number' },
+  },
+  'runner-stopping': { level: 'info', when: 'no more work is taken', fields: { why: 'string', running: 'number' } },
+  'runner-stopped': { level: 'info', when: 'everything was settled or given back', fields: { settled: 'number' } },
+  'option-ignored': {
+    level: 'warn',
+    when: 'an option is understood but has no effect in this release',
+    fields: { option: 'string', why: 'string' },
+  },
+  'broker-connected': {
+    level: 'info',
+    when: 'a connection to a broker stands',
+    fields: { kind: 'string', broker: 'string' },
+  },
+  'broker-lost': {
+    level: 'warn',
+    when: 'a connection to a broker ended; it is tried again',
+    fields: { kind: 'string', broker: 'string', error: 'string', retryMs: 'number' },
+  },
+  'broker-blocked': {
+    level: 'warn',
+    when: 'the broker takes no more publishing',
+    fields: { broker: 'string', reason: 'string' },
+  },
+  'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
+  'discovery-failed': {
+    level: 'warn',
+    when: 'the list of queues could not be had; the last one stands',
+    fields: { kind: 'string', error: 'string' },
+  },
+  'queue-found': { level: 'info', when: 'a queue is served from now on', fields: {} },
+  'queue-gone': { level: 'info', when: 'a queue is no longer there', fields: {} },
+  'queue-ignored': { level: 'warn', when: 'a queue is there but can not be served', fields: { why: 'string' } },
+  'queue-fault': {
+    level: 'error',
+    when: "a queue's pipeline failed; it is started again",
+    fields: { error: 'string', retryMs: 'number' },
+  },
+  'queue-backoff': {
+    level: 'info',
+    when: 'a queue is left alone for a while after a message was given back',
+    fields: { delayMs: 'number', why: 'string' },
+  },
+  'lock-stale': {
+    level: 'warn',
+    when: "a client's lock file is much older than any write; it is passed over",
+    fields: { path: 'string', ageMs: 'number' },
+  },
+  'message-taken': {
+    level: 'debug',
+    when: 'a message was taken from a queue',
+    fields: { id: 'string', bytes: 'number' },
+  },
+  'no-room': {
+    level: 'warn',
+    when: 'a request needs more than this machine has, or has free',
+    fields: { lacking: 'object', ever: 'boolean' },
+  },
+  admitted: { level: 'info', when: 'resources are reserved', fields: { granted: 'object', waitedMs: 'number' } },
+  staged: {
+    level: 'debug',
+    when: 'every input is in place',
+    fields: { artifacts: 'number', bytes: 'number', durationMs: 'number' },
+  },
+  provisioned: {
+    level: 'debug',
+    when: 'the environment is ready',
+    fields: { environment: 'string', built: 'boolean', durationMs: 'number' },
+  },
+  started: { level: 'info', when: 'the experiment runs', fields: { pid: 'number?' } },
+  'directive-skipped': {
+    level: 'warn',
+    when: 'a line of output looked like a directive and could not be applied (told at most once a second, with the count since)',
+    fields: { error: 'string', line: 'string', count: 'number' },
+  },
+  'checkpoint-clamped': {
+    level: 'info',
+    when: 'the interval of checkpoints asked for is out of range',
+    fields: { askedMs: 'number', usedMs: 'number' },
+  },
+  checkpointed: {
+    level: 'debug',
+    when: 'changed artifacts were stored while it runs',
+    fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
+  },
+  'checkpoint-failed': {
+    level: 'warn',
+    when: 'a checkpoint could not be stored; the next one is tried',
+    fields: { error: 'string' },
+  },
+  ended: {
+    level: 'info',
+    when: 'the experiment ended, well or not, and what it made is about to be stored',
+    fields: { cause: 'string', message: 'string', exitCode: 'number?', signal: 'string?', durationMs: 'number?' },
+  },
+  'store-retry': {
+    level: 'warn',
+    when: 'a transfer failed and is tried again',
+    fields: { operation: 'string', object: 'string', error: 'string', retryMs: 'number', attempt: 'number' },
+  },
+  stored: {
+    level: 'debug',
+    when: 'everything an attempt made is in the store',
+    fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
+  },
+  'duty-late': {
+    level: 'warn',
+    when: 'a duty at the end of an attempt takes longer than its deadline',
+    fields: { duty: 'string', deadlineMs: 'number' },
+  },
+  expired: { level: 'info', when: 'a request was past its lifetime before it started', fields: { lateMs: 'number' } },
+  settled: {
+    level: 'info',
+    when: 'the queue was told how a message ended',
+    fields: { settlement: 'string', cause: 'string', message: 'string', delayMs: 'number', durationMs: 'number' },
+  },
+  'settle-failed': {
+    level: 'warn',
+    when: 'the queue could not be told; the message comes back by itself',
+    fields: { settlement: 'string', error: 'string' },
+  },
+  'release-failed': {
+    level: 'error',
+    when: 'something an attempt held could not be given back',
+    fields: { what: 'string', error: 'string' },
+  },
+  'kill-incomplete': { level: 'error', when: 'processes of an experiment survive SIGKILL', fields: { pids: 'string' } },
+  'sink-lost': {
+    level: 'warn',
+    when: 'an event sink is down; events for it are dropped',
+    fields: { sink: 'string', dropped: 'number', error: 'string' },
+  },
+} as const);
+
+export type EventName = keyof typeof events;
+
+type Simplify<T> = { [K in keyof T]: T[K] };
+type KindOf<K> = K extends `${infer Base extends keyof FieldTypes}?` ? Base : K;
+type FieldsOf<F> = Simplify<
+  { readonly [K in keyof F as F[K] extends `${string}?` ? never : K]: FieldTypes[KindOf<F[K]> & keyof FieldTypes] } & {
+    readonly [K in keyof F as F[K] extends `${string}?` ? K : never]?:
+      FieldTypes[KindOf<F[K]> & keyof FieldTypes] | undefined;
+  }
+>;
+/** The fields of one event. */
+export type EventFields<N extends EventName> = FieldsOf<(typeof events)[N]['fields']>;
+
+/** Whom an event is about. */
+export interface About {
+  readonly queue?: string | undefined;
+  readonly experiment?: string | undefined;
+  readonly project?: string | undefined;
+  /** Accession id of the attempt. */
+  readonly attempt?: string | undefined;
+}
+
+/** One thing that happened, as sinks get it. */
+export interface RunnerEvent extends About {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly level: Level;
+  readonly event: EventName;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Tell that something happened. Never throws, never waits. */
+export type Emit = <N extends EventName>(event: N, fields: EventFields<N>, about?: About) => void;
+
+/** The one place where events come together. An observer that throws is let go; it never reaches who emitted. */
+export interface EventBus {
+  readonly emit: Emit;
+  readonly events$: Observable<RunnerEvent>;
+}
+
+/** @param now clock in ms since the epoch */
+export const createEventBus = (now: () => number = Date.now): EventBus => {
+  const subject = new Subject<RunnerEvent>();
+  return {
+    emit: (event, fields, about = {}) => {
+      subject.next({ atMs: now(), level: events[event].level, event, ...about, fields });
+    },
+    events$: subject.asObservable(),
+  };
+};
