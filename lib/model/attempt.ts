@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Delivery } from './delivery.ts';
+import type { Delivery, QueueName } from './delivery.ts';
 import type { Request } from './experiment.ts';
 import type { End, Exit } from './outcome.ts';
 import type { Grant } from './resources.ts';
@@ -16,8 +16,10 @@ export interface AttemptIdentity {
 
 /** What an attempt holds and gives back at its end, last taken first, each once, whatever happened. */
 export interface AttemptScope {
-  /** `release` runs when the scope closes; its failure is an event, never an error of the attempt. */
+  /** `release` runs once, when the scope closes; added to a closed scope it runs at once. Its failure is an event. */
   add(name: string, release: () => void | Promise<void>): void;
+  /** Give everything back, last taken first. Idempotent; called by settle. */
+  close(): Promise<void>;
 }
 
 /** Directories of one attempt. All absolute. Source: spec "Layout on disk". */
@@ -38,13 +40,39 @@ export interface Workspace {
   directoryOf(label: string): string;
 }
 
-/** A message that was read: clear text, whether it came sealed or not. */
-export interface OpenedAttempt {
+/** The right to hold one delivery that is not admitted yet. Goes back once; a second call does nothing. */
+export interface Credit {
+  release(): void;
+}
+
+/** A delivery, and the credit it was taken with. */
+export interface PulledDelivery {
   readonly delivery: Delivery;
+  readonly credit: Credit;
+}
+
+/** What is known of an attempt so far. Written by the stages as they learn it, read by whoever speaks of it: events, settle. */
+export interface AttemptRecord {
+  queue: string;
+  attempt: string;
+  experiment?: string;
+  project?: string;
+  request?: Request;
+  /** Whether something was started: from then on an end is counted. */
+  began: boolean;
+}
+
+/** A message that was taken: it has a name and a scope. */
+export interface TakenAttempt extends PulledDelivery {
   readonly identity: AttemptIdentity;
   readonly scope: AttemptScope;
-  /** Aborts when this attempt must stop: the runner ends it, the message is lost, the time is over. The reason is an AttemptError. */
+  readonly record: AttemptRecord;
+  /** Aborts when this attempt must stop: the runner ends, the message is lost. The reason is an AttemptError. */
   readonly signal: AbortSignal;
+}
+
+/** A message that was read: clear text, whether it came sealed or not. */
+export interface OpenedAttempt extends TakenAttempt {
   /** UTF-8 JSON of the request. */
   readonly body: Buffer;
   readonly sealed: boolean;
@@ -110,14 +138,14 @@ export interface StoredAttempt extends PreparedAttempt {
   readonly end: End;
 }
 
-/** Everything is done but telling the queue. */
-export interface FinishedAttempt extends StoredAttempt {
-  readonly finishedAtMs: number;
+/** Everything is done but telling the queue. An attempt that ends early comes here with what it has: an identity and an end. */
+export interface FinishedAttempt extends TakenAttempt {
+  readonly end: End;
 }
 
 /** What is left of an attempt when its message is settled. */
 export interface Settled {
-  readonly queue: Delivery['queue'];
+  readonly queue: QueueName;
   readonly identity: AttemptIdentity;
   /** Absent where the message never became a request. */
   readonly experiment?: string;

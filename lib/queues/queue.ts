@@ -1,6 +1,9 @@
 import type { Observable } from 'rxjs';
 import type { Delivery, QueueKind, QueueName } from '../model/delivery.ts';
 
+/** A queue's name among all kinds, for maps. */
+export const queueId = (queue: QueueName): string => `${queue.kind}:${queue.name}`;
+
 /** One connected broker (or one directory of queues): finds work queues, opens each. Close it when the runner stops. */
 export interface QueueBroker {
   readonly kind: QueueKind;

@@ -1,0 +1,60 @@
+import type { Credit, PulledDelivery } from '../model/attempt.ts';
+import type { Delivery } from '../model/delivery.ts';
+import { queueId, type WorkQueue } from './queue.ts';
+
+/** Where credits come from. Implemented by resources/demand.ts. */
+export interface Credits {
+  tryAcquire(queue: string): Credit | undefined;
+  acquire(queue: string, signal: AbortSignal): Promise<Credit>;
+}
+
+/** How long a message that a broker handed over unasked waits for room before it is given back. */
+const unaskedWaitMs = 1000;
+
+/**
+ * The next message of a queue, with the credit that covers it; undefined: ask again.
+ *
+ *   credit -> receive -> message: done
+ *                     -> nothing: give the credit back, wait for the broker's word (holding no credit)
+ *                        -> a word only: ask again
+ *                        -> a message came with it: it needs a credit; one such message per runner waits a second for it,
+ *                           others go back at once; then this queue waits for a credit before it listens again
+ *
+ * So at most one delivery more than there are credits is ever held.
+ */
+export const createTakeNext = (credits: Credits) => {
+  let unaskedHeld = false;
+
+  const cover = async (queue: WorkQueue, signal: AbortSignal): Promise<Credit | undefined> => {
+    const now = credits.tryAcquire(queueId(queue));
+    if (now || unaskedHeld || signal.aborted) return now;
+    unaskedHeld = true;
+    try {
+      return await credits.acquire(queueId(queue), AbortSignal.any([signal, AbortSignal.timeout(unaskedWaitMs)]));
+    } catch {
+      return undefined;
+    } finally {
+      unaskedHeld = false;
+    }
+  };
+
+  const giveBack = (delivery: Delivery) => delivery.settle({ type: 'release', delayMs: 0 });
+
+  return async (queue: WorkQueue, signal: AbortSignal): Promise<PulledDelivery | undefined> => {
+    const credit = await credits.acquire(queueId(queue), signal);
+    let delivery: Delivery | undefined;
+    try {
+      delivery = await queue.receive(signal);
+    } finally {
+      if (!delivery) credit.release();
+    }
+    if (delivery) return { delivery, credit };
+
+    const unasked = await queue.wait(signal);
+    if (!unasked) return undefined;
+    const late = await cover(queue, signal);
+    if (late) return { delivery: unasked, credit: late };
+    await giveBack(unasked);
+    return undefined;
+  };
+};

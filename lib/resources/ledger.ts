@@ -1,0 +1,150 @@
+import { Subject, type Observable } from 'rxjs';
+import type { Grant, ResourceAmounts, ResourceRequest, Shortage } from '../model/resources.ts';
+
+/** What a request reserves: at least one core, or requests that say nothing would all run at once. */
+export const amountsOf = (request: ResourceRequest): ResourceAmounts => ({
+  cores: Math.max(1, request.cores),
+  memoryBytes: request.memoryBytes,
+  diskBytes: request.diskBytes,
+});
+
+const parts = ['cores', 'memoryBytes', 'diskBytes'] as const;
+const resourceNames = { cores: 'cores', memoryBytes: 'memory', diskBytes: 'disk' } as const;
+
+/** The only state that attempts share: what this machine has, and who holds how much of it. */
+export class Ledger {
+  readonly total: ResourceAmounts;
+  readonly #free: { cores: number; memoryBytes: number; diskBytes: number };
+  readonly #line: { amounts: ResourceAmounts; grant: (grant: Grant) => void }[] = [];
+  readonly #freed = new Subject<void>();
+  #grants = 0;
+
+  /** @param total cores as a count (fractions allowed), sizes in bytes */
+  constructor(total: ResourceAmounts) {
+    this.total = { ...total };
+    this.#free = { ...total };
+  }
+
+  get free(): ResourceAmounts {
+    return { ...this.#free };
+  }
+
+  /** Grants that hold anything. */
+  get grants(): number {
+    return this.#grants;
+  }
+
+  /** Emits each time something came back. */
+  get freed$(): Observable<void> {
+    return this.#freed.asObservable();
+  }
+
+  /** What the whole machine lacks for this request; empty when it could run here some time. */
+  shortageEver(request: ResourceRequest): Shortage[] {
+    return this.#shortage(request, this.total);
+  }
+
+  /** What is lacking right now, beside what `reserved` will need. */
+  shortageNow(request: ResourceRequest, reserved?: ResourceAmounts): Shortage[] {
+    const free = this.#free;
+    return this.#shortage(
+      request,
+      reserved === undefined
+        ? free
+        : {
+            cores: free.cores - reserved.cores,
+            memoryBytes: free.memoryBytes - reserved.memoryBytes,
+            diskBytes: free.diskBytes - reserved.diskBytes,
+          },
+    );
+  }
+
+  /** All that is asked for, or undefined and nothing taken. */
+  tryGrant(request: ResourceRequest): Grant | undefined {
+    return this.shortageNow(request).length > 0 ? undefined : this.#take(amountsOf(request));
+  }
+
+  /**
+   * All that is asked for, as soon as it is there. Those who wait are looked at in their order each time something comes back.
+   * Rejects with the signal's reason; whoever is aborted leaves the line and holds nothing.
+   */
+  grant(request: ResourceRequest, signal: AbortSignal): Promise<Grant> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const now = this.tryGrant(request);
+      if (now) {
+        resolve(now);
+        return;
+      }
+      const place = {
+        amounts: amountsOf(request),
+        grant: (grant: Grant) => {
+          signal.removeEventListener('abort', leave);
+          resolve(grant);
+        },
+      };
+      const leave = () => {
+        const index = this.#line.indexOf(place);
+        if (index >= 0) this.#line.splice(index, 1);
+        reject(signal.reason as Error);
+      };
+      this.#line.push(place);
+      signal.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  #shortage(request: ResourceRequest, available: ResourceAmounts): Shortage[] {
+    const asked = amountsOf(request);
+    const lacking: Shortage[] = [];
+    for (const part of parts) {
+      if (asked[part] > available[part]) {
+        lacking.push({ resource: resourceNames[part], asked: asked[part], available: Math.max(0, available[part]) });
+      }
+    }
+    // Cards are not measured yet: a request that needs one is for another machine.
+    if (request.gpus > 0) lacking.push({ resource: 'gpus', asked: request.gpus, available: 0 });
+    return lacking;
+  }
+
+  #take(amounts: ResourceAmounts): Grant {
+    this.#grants += 1;
+    this.#move(amounts, -1);
+    let compute = true;
+    let disk = true;
+    const release = (given: ResourceAmounts) => {
+      this.#move(given, 1);
+      if (!compute && !disk) this.#grants -= 1;
+      this.#serveLine();
+      this.#freed.next();
+    };
+    return {
+      amounts,
+      gpuUuids: [],
+      releaseCompute: () => {
+        if (!compute) return;
+        compute = false;
+        release({ ...amounts, diskBytes: 0 });
+      },
+      releaseDisk: () => {
+        if (!disk) return;
+        disk = false;
+        release({ cores: 0, memoryBytes: 0, diskBytes: amounts.diskBytes });
+      },
+    };
+  }
+
+  #move(amounts: ResourceAmounts, sign: 1 | -1): void {
+    for (const part of parts) this.#free[part] += sign * amounts[part];
+  }
+
+  #serveLine(): void {
+    for (const place of [...this.#line]) {
+      if (parts.some(part => place.amounts[part] > this.#free[part])) continue;
+      this.#line.splice(this.#line.indexOf(place), 1);
+      place.grant(this.#take(place.amounts));
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import { AttemptError } from '../errors.ts';
+import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
+import type { Request } from '../model/experiment.ts';
+import type { Grant, Shortage } from '../model/resources.ts';
+import { queueId } from '../queues/queue.ts';
+import type { Demand } from '../resources/demand.ts';
+import type { Ledger } from '../resources/ledger.ts';
+import type { Emit } from '../telemetry/events.ts';
+
+export interface AdmitContext {
+  readonly ledger: Ledger;
+  readonly demand: Demand;
+  readonly emit: Emit;
+  /** How long a message that does not fit now is held before it is given back. */
+  readonly holdMs: number;
+  readonly maxAttempts: number;
+  readonly now: () => number;
+}
+
+const listed = (lacking: readonly Shortage[]): string =>
+  lacking.map(one => `${one.resource}: asked ${String(one.asked)}, available ${String(one.available)}`).join('; ');
+
+/** Past experimentLifetime, counted from time_added. ms, negative while there is time. */
+const lateMs = (request: Request, nowMs: number): number =>
+  request.lifetimeMs === undefined || request.timeAddedSeconds === undefined
+    ? -Infinity
+    : nowMs - (request.timeAddedSeconds * 1000 + request.lifetimeMs);
+
+/**
+ * Reserve all that the request asks for; the credit goes back as soon as that is decided.
+ * In: RequestedAttempt. Out: AdmittedAttempt, its grant held and its attempt counted at the queue.
+ * Units: bytes, ms.
+ * Errors: `expired` (accept), `no-room-ever` (given back, growing delay), `no-room` (given back after `holdMs`),
+ * `runner-died` (too many attempts that nobody ended), the signal's reason when it aborts while waiting.
+ * Source: spec "Which message to take, when", "Resources".
+ */
+export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, AdmittedAttempt> =>
+  mergeMap(async attempt => {
+    const { request, record, credit, scope, signal, delivery, identity } = attempt;
+    const queuedAtMs = use.now();
+    const late = lateMs(request, queuedAtMs);
+    if (late > 0) {
+      use.emit('expired', { lateMs: late }, record);
+      throw new AttemptError('expired', `experimentLifetime was over before it could start`, {
+        lateMs: Math.round(late),
+      });
+    }
+    if (identity.number > use.maxAttempts) {
+      throw new AttemptError(
+        'runner-died',
+        `${String(delivery.attemptsBefore)} attempts were started and none was ended`,
+      );
+    }
+    const refuse = (lacking: readonly Shortage[], ever: boolean): never => {
+      use.emit('no-room', { lacking: Object.fromEntries(lacking.map(one => [one.resource, one])), ever }, record);
+      throw new AttemptError(
+        ever ? 'no-room-ever' : 'no-room',
+        `${ever ? 'more than this machine has' : 'more than is free here now'}: ${listed(lacking)}`,
+      );
+    };
+    use.demand.remember(queueId(delivery.queue), request.resources);
+    const never = use.ledger.shortageEver(request.resources);
+    if (never.length > 0) refuse(never, true);
+
+    const grant = await grantWithin(use, request, signal).catch((error: unknown) => {
+      if (signal.aborted) throw signal.reason;
+      if (error instanceof DOMException && error.name === 'TimeoutError') {
+        return refuse(use.ledger.shortageNow(request.resources), false);
+      }
+      throw error;
+    });
+    scope.add('grant', () => {
+      grant.releaseCompute();
+      grant.releaseDisk();
+    });
+    credit.release();
+    await delivery.begin(identity.number);
+    record.began = true;
+    const waitedMs = use.now() - queuedAtMs;
+    use.emit('admitted', { granted: { ...grant.amounts }, waitedMs }, record);
+    return { ...attempt, grant };
+  });
+
+const grantWithin = async (use: AdmitContext, request: Request, signal: AbortSignal): Promise<Grant> =>
+  use.ledger.tryGrant(request.resources) ??
+  use.ledger.grant(request.resources, AbortSignal.any([signal, AbortSignal.timeout(use.holdMs)]));

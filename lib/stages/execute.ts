@@ -1,0 +1,25 @@
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { Executor } from '../executors/executor.ts';
+import type { ReadyAttempt, RunningAttempt } from '../model/attempt.ts';
+import type { Emit } from '../telemetry/events.ts';
+
+export interface ExecuteContext {
+  readonly executorFor: (attempt: ReadyAttempt) => Executor;
+  readonly emit: Emit;
+}
+
+/**
+ * Start the experiment. Cores and memory go back when its last process is gone, so that the next one can start while the
+ * results of this one are stored.
+ * In: ReadyAttempt. Out: RunningAttempt, once: its streams and its exit.
+ * Errors: those of Executor.start.
+ */
+export const execute = (use: ExecuteContext): OperatorFunction<ReadyAttempt, RunningAttempt> =>
+  mergeMap(async attempt => {
+    const run = await use.executorFor(attempt).start(attempt);
+    void run.exit.then(() => {
+      attempt.grant.releaseCompute();
+    });
+    use.emit('started', { pid: run.pid }, attempt.record);
+    return { ...attempt, run };
+  });

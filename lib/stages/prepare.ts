@@ -1,0 +1,26 @@
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { AdmittedAttempt, MetadataDocument, PreparedAttempt, Workspace } from '../model/attempt.ts';
+
+export interface PrepareContext {
+  /** Make the attempt's directories. */
+  readonly createWorkspace: (attempt: AdmittedAttempt) => Promise<Workspace>;
+  /** Remove them, whatever the experiment left in them. */
+  readonly removeWorkspace: (workspace: Workspace) => Promise<void>;
+  /** A new metadata document, with what is known before anything ran. */
+  readonly createDocument: (attempt: AdmittedAttempt) => MetadataDocument;
+  /** Keep the directories, for a developer to look at. */
+  readonly keepWorkspaces: boolean;
+}
+
+/**
+ * Give an attempt its directories and its metadata document: from here on there is something to store, however it ends.
+ * In: AdmittedAttempt. Out: PreparedAttempt; the directories go when the scope closes, and the disk is given back with them.
+ * Errors: whatever the file system says (counts as `internal`).
+ * Source: spec "Layout on disk".
+ */
+export const prepare = (use: PrepareContext): OperatorFunction<AdmittedAttempt, PreparedAttempt> =>
+  mergeMap(async attempt => {
+    const workspace = await use.createWorkspace(attempt);
+    if (!use.keepWorkspaces) attempt.scope.add('workspace', () => use.removeWorkspace(workspace));
+    return { ...attempt, workspace, document: use.createDocument(attempt) };
+  });

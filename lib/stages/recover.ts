@@ -1,0 +1,43 @@
+import { appendFile } from 'node:fs/promises';
+import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { AttemptError, messageOf } from '../errors.ts';
+import type { ObservedAttempt, PreparedAttempt } from '../model/attempt.ts';
+import type { End } from '../model/outcome.ts';
+import type { Emit } from '../telemetry/events.ts';
+
+/** What an error says about the end of an attempt. An error that has no cause of its own is a fault of this program. */
+export const endOf = (error: unknown): End =>
+  error instanceof AttemptError
+    ? { cause: error.code, message: messageOf(error) }
+    : { cause: 'internal', message: `unexpected: ${messageOf(error)}` };
+
+export interface RecoverContext {
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/**
+ * Turn a failure of the stages inside into an end that says why, so that what there is gets stored: the reason stands in
+ * output/output and in the document as well.
+ * In: PreparedAttempt. Out: what the stages make of it, or one ObservedAttempt with its end.
+ * Errors: none of the stages' own.
+ */
+export const recover = (
+  stages: OperatorFunction<PreparedAttempt, ObservedAttempt>,
+  use: RecoverContext,
+): OperatorFunction<PreparedAttempt, ObservedAttempt> =>
+  mergeMap(attempt =>
+    defer(() => of(attempt).pipe(stages)).pipe(
+      catchError(async (error: unknown): Promise<ObservedAttempt> => {
+        const end = endOf(error);
+        const atMs = use.now();
+        attempt.grant.releaseCompute();
+        attempt.document.log(end.message, atMs);
+        attempt.document.set('status', 'failed');
+        attempt.document.set('stop_time', new Date(atMs).toISOString());
+        await appendFile(attempt.workspace.outputFile, `${end.message}\n`);
+        use.emit('ended', { cause: end.cause, message: end.message }, attempt.record);
+        return { ...attempt, end };
+      }),
+    ),
+  );

@@ -1,0 +1,71 @@
+import { mergeMap, type OperatorFunction } from 'rxjs';
+import { messageOf } from '../errors.ts';
+import type { GrowingDelays } from '../flow/growing-delay.ts';
+import type { FinishedAttempt, Settled } from '../model/attempt.ts';
+import { queueId } from '../queues/queue.ts';
+import type { Emit } from '../telemetry/events.ts';
+import { settlementFor } from './settlements.ts';
+
+export interface SettleContext {
+  readonly emit: Emit;
+  readonly host: string;
+  readonly maxAttempts: number;
+  readonly unplacedAfterMs: number;
+  /** Per queue: how long this runner leaves it alone after a release. */
+  readonly delays: GrowingDelays;
+  readonly now: () => number;
+}
+
+/**
+ * Tell the queue how its message ended, then give back what the attempt still holds.
+ * In: FinishedAttempt, everything stored. Out: Settled, once the scope is closed.
+ * Errors: none; a queue that cannot be told gives the message back by itself (event `settle-failed`).
+ * Source: spec "Settling".
+ */
+export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Settled> =>
+  mergeMap(async attempt => {
+    const { delivery, identity, record, end } = attempt;
+    const queue = queueId(delivery.queue);
+    const timeAdded = record.request?.timeAddedSeconds;
+    const settlement = settlementFor(
+      {
+        end,
+        attempt: identity.number,
+        history: delivery.history,
+        maxAttempts: use.maxAttempts,
+        unplacedAfterMs: use.unplacedAfterMs,
+        timeAddedMs: timeAdded === undefined ? undefined : timeAdded * 1000,
+        nowMs: use.now(),
+        host: use.host,
+      },
+      () => use.delays.next(queue),
+    );
+    if (settlement.type !== 'release' && settlement.type !== 'none') use.delays.reset(queue);
+    const delayMs = settlement.type === 'release' ? settlement.delayMs : 0;
+    try {
+      await delivery.settle(settlement);
+      use.emit(
+        'settled',
+        {
+          settlement: settlement.type,
+          cause: end.cause,
+          message: end.message,
+          delayMs,
+          durationMs: use.now() - identity.startedAtMs,
+        },
+        record,
+      );
+    } catch (error) {
+      use.emit('settle-failed', { settlement: settlement.type, error: messageOf(error) }, record);
+    }
+    await attempt.scope.close();
+    return {
+      queue: delivery.queue,
+      identity,
+      ...(record.experiment === undefined ? {} : { experiment: record.experiment }),
+      ...(record.project === undefined ? {} : { project: record.project }),
+      end,
+      settlement: settlement.type,
+      delayMs,
+    };
+  });

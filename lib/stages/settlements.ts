@@ -1,0 +1,97 @@
+import type { Cause, End, HistoryEntry, Settlement } from '../model/outcome.ts';
+
+/**
+ * What a queue is told for each cause, as data.
+ * - `accept`: done, whether well or not
+ * - `release`: given back, not counted; the queue is left alone for a growing delay
+ * - `retry`: counted; a copy with its history, until `maxAttempts`, then `reject`
+ * - `reject`: a second run would end the same: dead letter
+ * - `unplaced`: `release` until `unplacedAfterMs` from time_added is over, then `reject`
+ * - `none`: the message is not ours any more
+ */
+export type Rule = 'accept' | 'release' | 'retry' | 'reject' | 'unplaced' | 'none';
+
+/** Source: spec "Settling". The closed list: a cause without a row does not compile. */
+export const settlementRules: Readonly<Record<Cause, Rule>> = {
+  completed: 'accept',
+  exited: 'retry',
+  killed: 'retry',
+  'out-of-memory': 'retry',
+  'out-of-disk': 'retry',
+  'max-duration': 'accept',
+  cancelled: 'accept',
+
+  expired: 'accept',
+  'artifact-missing': 'reject',
+  'artifact-invalid': 'reject',
+  'access-denied': 'reject',
+  environment: 'reject',
+  'image-missing': 'reject',
+  'image-denied': 'reject',
+  'no-such-program': 'reject',
+
+  'no-interpreter': 'unplaced',
+  'no-room-ever': 'unplaced',
+  'no-room': 'release',
+  duplicate: 'release',
+
+  'store-fault': 'release',
+  'broker-fault': 'release',
+  'engine-fault': 'release',
+  'gpu-fault': 'release',
+  stopping: 'release',
+  'lease-lost': 'none',
+  'queue-deleted': 'none',
+  'runner-died': 'retry',
+  // A fault of this program. Released it could go round for ever, so it counts.
+  internal: 'retry',
+
+  malformed: 'reject',
+  'not-a-request': 'reject',
+  'too-large': 'reject',
+  'clear-text-refused': 'reject',
+  unopenable: 'reject',
+  'bad-signature': 'reject',
+};
+
+/** What the decision needs to know beside the cause. Times in ms. */
+export interface SettlementFacts {
+  readonly end: End;
+  /** Number of the attempt that ended, 1 for the first. */
+  readonly attempt: number;
+  /** Ends of earlier attempts. */
+  readonly history: readonly HistoryEntry[];
+  readonly maxAttempts: number;
+  readonly unplacedAfterMs: number;
+  /** From the request; absent where it says nothing or was not understood. */
+  readonly timeAddedMs: number | undefined;
+  readonly nowMs: number;
+  readonly host: string;
+}
+
+/** @param releaseDelayMs asked only when the message is released */
+export const settlementFor = (facts: SettlementFacts, releaseDelayMs: () => number): Settlement => {
+  const { end } = facts;
+  const history: readonly HistoryEntry[] = [
+    ...facts.history,
+    { cause: end.cause, host: facts.host, at: new Date(facts.nowMs).toISOString(), message: end.message },
+  ];
+  const reject: Settlement = { type: 'reject', reason: end.cause, message: end.message, history };
+  const rule = settlementRules[end.cause];
+  switch (rule) {
+    case 'accept':
+    case 'none':
+      return { type: rule };
+    case 'reject':
+      return reject;
+    case 'retry':
+      return facts.attempt >= facts.maxAttempts ? reject : { type: 'retry', attempt: facts.attempt, history };
+    case 'unplaced':
+      if (facts.timeAddedMs !== undefined && facts.nowMs - facts.timeAddedMs > facts.unplacedAfterMs) return reject;
+      return { type: 'release', delayMs: releaseDelayMs() };
+    case 'release':
+      return { type: 'release', delayMs: releaseDelayMs() };
+    default:
+      return rule satisfies never;
+  }
+};
