@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Delivery, QueueName } from './delivery.ts';
 import type { Request } from './experiment.ts';
-import type { End, Exit } from './outcome.ts';
+import type { Cause, End, Exit } from './outcome.ts';
 import type { Grant } from './resources.ts';
 
 /** Who this attempt is: made when its message is taken. */
@@ -120,6 +120,8 @@ export interface Run {
   readonly stderr: Readable;
   /** Resolves when the process and all its descendants are gone. Never rejects. */
   readonly exit: Promise<Exit>;
+  /** Ask for its end: SIGTERM to everything it started, the grace, SIGKILL. `exit.stoppedBy` tells the first cause. Never throws. */
+  stop(cause: Cause): void;
 }
 
 /** It runs. */
@@ -152,7 +154,9 @@ export interface Settled {
   readonly project?: string;
   readonly end: End;
   readonly settlement: 'accept' | 'release' | 'retry' | 'reject' | 'none';
-  /** The time that a released message keeps away, ms. */
+  /** Whether the queue was told; if not, the message comes back by itself. */
+  readonly told: boolean;
+  /** How long this runner leaves the queue alone after a release, ms. */
   readonly delayMs: number;
 }
 
@@ -168,6 +172,8 @@ export interface MetadataDocument {
   set(member: string, value: unknown): void;
   /** Append a line to /studioml/log. */
   log(message: string, atMs: number): void;
+  /** Who is told of directives that could not be applied, each with its reason; one listener, the last one given. */
+  reportSkippedTo(listener: (error: string, line: string) => void): void;
   /** The document as UTF-8 JSON. */
   serialize(): Buffer;
   /** What was read and applied so far. */
