@@ -1,3 +1,4 @@
+import { AttemptError } from '../errors.ts';
 import type { Command, ReadyAttempt, Run, StagedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 
@@ -18,3 +19,10 @@ export interface Executor {
    */
   start(attempt: ReadyAttempt): Promise<Run>;
 }
+
+/** The first executor that takes this request. Errors: AttemptError `not-a-request` where none does. */
+export const executorFor = (executors: readonly Executor[], request: Request): Executor => {
+  const executor = executors.find(one => one.accepts(request));
+  if (executor) return executor;
+  throw new AttemptError('not-a-request', 'the request has neither a workspace to run nor a container that this runner knows');
+};

@@ -1,10 +1,10 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
-import type { Executor } from '../executors/executor.ts';
+import { executorFor, type Executor } from '../executors/executor.ts';
 import type { ReadyAttempt, RunningAttempt } from '../model/attempt.ts';
 import type { Emit } from '../telemetry/events.ts';
 
 export interface ExecuteContext {
-  readonly executorFor: (attempt: ReadyAttempt) => Executor;
+  readonly executors: readonly Executor[];
   readonly emit: Emit;
 }
 
@@ -16,7 +16,7 @@ export interface ExecuteContext {
  */
 export const execute = (use: ExecuteContext): OperatorFunction<ReadyAttempt, RunningAttempt> =>
   mergeMap(async attempt => {
-    const run = await use.executorFor(attempt).start(attempt);
+    const run = await executorFor(use.executors, attempt.request).start(attempt);
     void run.exit.then(() => {
       attempt.grant.releaseCompute();
     });

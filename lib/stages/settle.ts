@@ -38,12 +38,14 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
         nowMs: use.now(),
         host: use.host,
       },
-      () => use.delays.next(queue),
+      () => use.delays.next(queue, use.now()),
     );
     if (settlement.type !== 'release' && settlement.type !== 'none') use.delays.reset(queue);
     const delayMs = settlement.type === 'release' ? settlement.delayMs : 0;
+    let told = false;
     try {
       await delivery.settle(settlement);
+      told = true;
       use.emit(
         'settled',
         {
@@ -66,6 +68,7 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
       ...(record.project === undefined ? {} : { project: record.project }),
       end,
       settlement: settlement.type,
+      told,
       delayMs,
     };
   });

@@ -1,0 +1,177 @@
+import { Subscription } from 'rxjs';
+import { AttemptError, messageOf } from '../lib/errors.ts';
+import type { Settled } from '../lib/model/attempt.ts';
+import type { QueueName } from '../lib/model/delivery.ts';
+import { QueueGone, queueId, type QueueBroker, type WorkQueue } from '../lib/queues/queue.ts';
+import type { Emit } from '../lib/telemetry/events.ts';
+import { queuePipeline, type QueueContext } from './queue.ts';
+
+/** How the end of a runner looks. */
+export interface RunnerEnd {
+  /** Whether everything was settled or given back in order. */
+  readonly clean: boolean;
+  readonly settled: number;
+}
+
+export interface Runner {
+  /** Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. */
+  stop(how?: { readonly now?: boolean; readonly why?: string }): void;
+  readonly finished: Promise<RunnerEnd>;
+}
+
+export interface RunnerContext {
+  readonly emit: Emit;
+  readonly brokers: readonly QueueBroker[];
+  /** Whether a queue of this short name is for this runner. */
+  readonly matches: (name: string) => boolean;
+  /** What the attempts of one queue need; `stop` ends them, its reason is an AttemptError. */
+  readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
+  /** Time that running work has to end by itself, ms. */
+  readonly drainMs: number;
+  /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
+  readonly goneAfterMs: number;
+  /** Until a queue's pipeline that failed is started again, ms. */
+  readonly restartMs: number;
+  /** SIGKILL what still runs. */
+  readonly kill: () => void;
+  /** Hears of each settled message. */
+  readonly onSettled?: (settled: Settled) => void;
+  /** Let go of everything else: stores, timers. */
+  readonly close: () => Promise<void>;
+}
+
+interface Served {
+  queue: WorkQueue;
+  readonly until: AbortController;
+  readonly stop: AbortController;
+  missing?: NodeJS.Timeout | undefined;
+}
+
+/**
+ * All matching queues over one ledger. Each queue is its own pipeline, switched on when discovery finds it and off when it is
+ * gone; an error of one never ends another.
+ */
+export const createRunner = (use: RunnerContext): Runner => {
+  const served = new Map<string, Served>();
+  const lastNames = new Map<QueueBroker, ReadonlySet<string>>();
+  const discovery = new Subscription();
+  const { promise: finished, resolve: finish } = Promise.withResolvers<RunnerEnd>();
+  let settledCount = 0;
+  let clean = true;
+  let stopping = false;
+  let drain: NodeJS.Timeout | undefined;
+
+  const finishWhenDone = () => {
+    if (!stopping || served.size > 0) return;
+    clearTimeout(drain);
+    const closing = [...use.brokers.map(broker => broker.close()), use.close()];
+    void Promise.allSettled(closing).then(results => {
+      use.emit('runner-stopped', { settled: settledCount });
+      finish({ clean: clean && results.every(result => result.status === 'fulfilled'), settled: settledCount });
+    });
+  };
+
+  const start = (broker: QueueBroker, one: Served): void => {
+    const { queue } = one;
+    const end = (error?: unknown) => {
+      if (error === undefined || one.until.signal.aborted) {
+        served.delete(queueId(queue));
+        finishWhenDone();
+        // It may have come back while its last work was ending.
+        look(broker, lastNames.get(broker) ?? new Set());
+        return;
+      }
+      if (!(error instanceof QueueGone)) {
+        use.emit('queue-fault', { error: messageOf(error), retryMs: use.restartMs }, { queue: queue.name });
+      }
+      // Discovery says whether it is gone for good; until then it is tried again.
+      const restart = setTimeout(() => {
+        one.until.signal.removeEventListener('abort', over);
+        one.queue = broker.open(one.queue.name);
+        start(broker, one);
+      }, use.restartMs);
+      const over = () => {
+        clearTimeout(restart);
+        end();
+      };
+      one.until.signal.addEventListener('abort', over, { once: true });
+    };
+    queuePipeline(queue, use.contextFor(queue, one.stop.signal), one.until.signal).subscribe({
+      next: settled => {
+        settledCount += 1;
+        clean &&= settled.told || settled.settlement === 'none';
+        if (settled.settlement !== 'none') use.onSettled?.(settled);
+      },
+      error: end,
+      complete: () => {
+        end();
+      },
+    });
+  };
+
+  const found = (broker: QueueBroker, name: string) => {
+    const queue = broker.open(name);
+    const one: Served = { queue, until: new AbortController(), stop: new AbortController() };
+    served.set(queueId(queue), one);
+    use.emit('queue-found', {}, { queue: name });
+    start(broker, one);
+  };
+
+  const gone = (one: Served) => {
+    use.emit('queue-gone', {}, { queue: one.queue.name });
+    one.until.abort();
+    one.stop.abort(new AttemptError('queue-deleted', 'its queue was deleted', { queue: one.queue.name }));
+  };
+
+  const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
+    if (stopping) return;
+    for (const name of names) {
+      if (!use.matches(name)) continue;
+      const one = served.get(queueId({ kind: broker.kind, name }));
+      if (!one) found(broker, name);
+      else if (one.missing) {
+        clearTimeout(one.missing);
+        one.missing = undefined;
+      }
+    }
+    for (const one of served.values()) {
+      if (one.queue.kind !== broker.kind || names.has(one.queue.name) || one.missing) continue;
+      one.missing = setTimeout(gone, use.goneAfterMs, one);
+    }
+  };
+
+  for (const broker of use.brokers) {
+    discovery.add(
+      broker.discover().subscribe(names => {
+        lastNames.set(broker, names);
+        look(broker, names);
+      }),
+    );
+  }
+
+  const abortAll = (message: string) => {
+    for (const one of served.values()) one.stop.abort(new AttemptError('stopping', message));
+  };
+
+  return {
+    finished,
+    stop: ({ now = false, why = 'asked to stop' } = {}) => {
+      if (!stopping) {
+        stopping = true;
+        use.emit('runner-stopping', { why, running: served.size });
+        discovery.unsubscribe();
+        for (const one of served.values()) {
+          clearTimeout(one.missing);
+          one.until.abort();
+        }
+        drain = setTimeout(abortAll, use.drainMs, 'the runner stops');
+        finishWhenDone();
+      }
+      if (now) {
+        clearTimeout(drain);
+        abortAll('the runner stops now');
+        use.kill();
+      }
+    },
+  };
+};
