@@ -41,3 +41,25 @@ export const orAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
       },
     );
   });
+
+/** Thrown when: work given to `within` was not done in time. */
+export class TimeOver extends Error {
+  override readonly name = 'TimeOver';
+}
+
+/** Give work a signal that aborts with TimeOver after `ms`, or with the outer signal's reason before that. */
+export const within = async <T>(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  outer?: AbortSignal,
+): Promise<T> => {
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(new TimeOver(`not done within ${String(ms)} ms`));
+  }, ms);
+  try {
+    return await work(outer ? AbortSignal.any([outer, controller.signal]) : controller.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+};

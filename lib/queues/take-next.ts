@@ -1,3 +1,4 @@
+import { within } from '../flow/wait.ts';
 import type { Credit, PulledDelivery } from '../model/attempt.ts';
 import type { Delivery } from '../model/delivery.ts';
 import { queueId, type WorkQueue } from './queue.ts';
@@ -30,7 +31,7 @@ export const createTakeNext = (credits: Credits) => {
     if (now || unaskedHeld || signal.aborted) return now;
     unaskedHeld = true;
     try {
-      return await credits.acquire(queueId(queue), AbortSignal.any([signal, AbortSignal.timeout(unaskedWaitMs)]));
+      return await within(unaskedWaitMs, until => credits.acquire(queueId(queue), until), signal);
     } catch {
       return undefined;
     } finally {

@@ -1,5 +1,6 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
+import { TimeOver, within } from '../flow/wait.ts';
 import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 import type { Grant, Shortage } from '../model/resources.ts';
@@ -65,9 +66,7 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
 
     const grant = await grantWithin(use, request, signal).catch((error: unknown) => {
       if (signal.aborted) throw signal.reason;
-      if (error instanceof DOMException && error.name === 'TimeoutError') {
-        return refuse(use.ledger.shortageNow(request.resources), false);
-      }
+      if (error instanceof TimeOver) return refuse(use.ledger.shortageNow(request.resources), false);
       throw error;
     });
     scope.add('grant', () => {
@@ -84,4 +83,4 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
 
 const grantWithin = async (use: AdmitContext, request: Request, signal: AbortSignal): Promise<Grant> =>
   use.ledger.tryGrant(request.resources) ??
-  use.ledger.grant(request.resources, AbortSignal.any([signal, AbortSignal.timeout(use.holdMs)]));
+  within(use.holdMs, until => use.ledger.grant(request.resources, until), signal);
