@@ -18,6 +18,7 @@ export type Cause =
   | 'image-denied'
   | 'no-such-program'
   // it can't run here
+  | 'no-key'
   | 'no-interpreter'
   | 'no-room-ever'
   | 'no-room'

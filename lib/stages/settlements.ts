@@ -30,6 +30,8 @@ export const settlementRules: Readonly<Record<Cause, Rule>> = {
   'image-denied': 'reject',
   'no-such-program': 'reject',
 
+  // Sealed for another cluster, or for a key that is yet to come.
+  'no-key': 'unplaced',
   'no-interpreter': 'unplaced',
   'no-room-ever': 'unplaced',
   'no-room': 'release',

@@ -34,6 +34,7 @@ const table: readonly [Cause, first: Settlement['type'], third: Settlement['type
   ['image-missing', 'reject', 'reject', 'reject'],
   ['image-denied', 'reject', 'reject', 'reject'],
   ['no-such-program', 'reject', 'reject', 'reject'],
+  ['no-key', 'release', 'release', 'reject'],
   ['no-interpreter', 'release', 'release', 'reject'],
   ['no-room-ever', 'release', 'release', 'reject'],
   ['no-room', 'release', 'release', 'release'],
