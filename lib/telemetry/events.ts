@@ -121,7 +121,7 @@ export const events = table({
   'store-retry': {
     level: 'warn',
     when: 'a transfer failed and is tried again',
-    fields: { operation: 'string', object: 'string', error: 'string', retryMs: 'number', attempt: 'number' },
+    fields: { operation: 'string', object: 'string', error: 'string', retryMs: 'number', tries: 'number' },
   },
   stored: {
     level: 'debug',

@@ -1,0 +1,94 @@
+import { rows } from '../option-rows.ts';
+
+/** How experiments run, and what of the machine they get. */
+export const experimentOptions = rows({
+  workingDir: {
+    env: 'WORKING_DIR',
+    type: 'path',
+    default: '${TMPDIR:-/tmp}',
+    meaning: 'Scratch space of experiments and environments.',
+    state: 'works',
+  },
+  maxCores: {
+    env: 'MAX_CORES',
+    type: 'integer',
+    default: '0',
+    min: '0',
+    meaning: 'Cores that experiments may use in all; 0: all that the runner may use.',
+    state: 'works',
+  },
+  maxMemBytes: {
+    env: 'MAX_MEM',
+    type: 'bytes',
+    default: '0gb',
+    meaning:
+      'Memory that experiments may use in all; 0gb: what is available at the start, within the limit of the cgroup.',
+    state: 'works',
+  },
+  maxDiskBytes: {
+    env: 'MAX_DISK',
+    type: 'bytes',
+    default: '0gb',
+    meaning: 'Disk that experiments may use in all; 0gb: 85 % of what is free in WORKING_DIR.',
+    state: 'works',
+  },
+  memoryLimit: {
+    env: 'MEMORY_LIMIT',
+    type: 'choice',
+    choices: ['soft'],
+    notYet: ['hard'],
+    default: 'soft',
+    meaning:
+      'soft: the memory asked for is reserved, going beyond it is no error. (hard, a ceiling, is not yet supported.)',
+    state: 'works',
+  },
+  cpuOnly: {
+    env: 'CPU_ONLY',
+    type: 'boolean',
+    default: 'false',
+    meaning: 'Run without a GPU where none is found.',
+    state: 'adds',
+    why: 'GPUs are not used yet',
+  },
+  experimentEnv: {
+    env: 'EXPERIMENT_ENV',
+    type: 'words',
+    value: 'PATTERN,…',
+    default:
+      'PATH HOME LANG LC_* TZ *_PROXY LD_LIBRARY_PATH CUDA_* NVIDIA_* NCCL_* TF_* XLA_* OMP_* MKL_* HF_* *_CA_BUNDLE SSL_CERT_*',
+    meaning: "Variables of the runner's environment that experiments see, less those that look secret.",
+    state: 'works',
+  },
+  schemaLogs: {
+    env: 'SCHEMA_LOGS',
+    type: 'boolean',
+    default: 'true',
+    meaning: 'Keep lines of output in the metadata document too.',
+    state: 'works',
+  },
+  cacheDir: {
+    env: 'CACHE_DIR',
+    type: 'path',
+    default: '',
+    meaning: 'Cache of immutable artifacts; needs CACHE_SIZE.',
+    state: 'adds',
+    why: 'artifacts are fetched anew each time',
+  },
+  cacheSizeBytes: {
+    env: 'CACHE_SIZE',
+    type: 'bytes',
+    default: '',
+    min: '1gb',
+    meaning: 'Size of that cache.',
+    state: 'adds',
+    why: 'artifacts are fetched anew each time',
+  },
+  cacheCreate: {
+    env: 'CACHE_CREATE',
+    type: 'boolean',
+    default: 'false',
+    meaning: 'Make CACHE_DIR where it is not there.',
+    state: 'adds',
+    why: 'artifacts are fetched anew each time',
+  },
+});

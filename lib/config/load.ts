@@ -1,0 +1,99 @@
+import { OptionsError } from '../errors.ts';
+import { readArguments } from './arguments.ts';
+import { managementUrls } from './broker-urls.ts';
+import { sinkFault } from './event-sinks.ts';
+import { expandVariables, type Environment } from './expand.ts';
+import { parseValue } from './option-values.ts';
+import { flagOf, type OptionRow } from './option-rows.ts';
+import { options, type IgnoredOption, type OptionName, type Options } from './options.ts';
+
+export interface LoadNeeds {
+  /** Whether it is a fault when no option names a place that work comes from. Default: true. */
+  readonly queues?: boolean;
+}
+
+const table: Readonly<Record<string, OptionRow>> = options;
+const many = new Set(['list', 'words', 'paths', 'urls']);
+const said = (row: OptionRow): string => `${flagOf(row)} (${row.env})`;
+
+interface Given {
+  readonly text: string;
+  readonly from: 'on the command line' | 'in the environment';
+}
+
+const found = (row: OptionRow, { text, from }: Given): string =>
+  row.secret === true ? `what is ${from} is not valid` : `found "${text}" ${from}`;
+
+/** The text of one option, '' and blanks counting as not given. */
+const textOf = (row: OptionRow, flag: string | undefined, env: Environment): Given | undefined => {
+  const given = flag ?? env[row.env];
+  const text = given?.trim() ?? '';
+  if (text === '') return undefined;
+  return {
+    text: row.type === 'urls' ? expandVariables(text, env) : text,
+    from: flag === undefined ? 'in the environment' : 'on the command line',
+  };
+};
+
+const sources = ['amqpUrls', 'queueRoot', 'sqsCerts', 'pubsubCerts', 'pubsubProject'];
+
+/** Faults between options. One that has a fault of its own is not in `values` and is judged no further. */
+const relations = (values: Readonly<Record<string, unknown>>, needs: LoadNeeds): string[] => {
+  const faults: string[] = [];
+  const amqpUrls = (values['amqpUrls'] ?? []) as readonly string[];
+  const mgtUrls = (values['amqpMgtUrls'] ?? []) as readonly string[];
+  const judged = sources.every(name => name in values);
+  if (judged && needs.queues !== false && amqpUrls.length === 0 && values['queueRoot'] === undefined)
+    faults.push(`no queues to serve: expected ${said(options.amqpUrls)}, ${said(options.queueRoot)} or both`);
+  if ('amqpUrls' in values && mgtUrls.length !== 0 && mgtUrls.length !== amqpUrls.length)
+    faults.push(
+      `${said(options.amqpMgtUrls)}: found ${String(mgtUrls.length)} URLs, expected one for each of the ${String(amqpUrls.length)} of ${said(options.amqpUrls)}`,
+    );
+  const cache = ['cacheDir', 'cacheSizeBytes'];
+  if (cache.every(name => name in values) && cache.filter(name => values[name] === undefined).length === 1)
+    faults.push(
+      `${said(options.cacheDir)}, ${said(options.cacheSizeBytes)}: found only one of them, expected both or neither`,
+    );
+  for (const sink of (values['events'] ?? []) as readonly string[]) {
+    const fault = sinkFault(sink);
+    if (fault !== undefined) faults.push(`${said(options.events)}: ${fault}`);
+  }
+  return faults;
+};
+
+/**
+ * Options from the command line and the environment, checked; a flag wins over its variable. An unknown variable is no fault,
+ * an unknown flag is.
+ * @param argv what follows the command's name
+ * Errors: OptionsError with every fault there is.
+ */
+export const loadOptions = (argv: readonly string[], env: Environment, needs: LoadNeeds = {}): Options => {
+  const { given, faults: argumentFaults } = readArguments(argv);
+  const faults = [...argumentFaults];
+  const ignored: IgnoredOption[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, row] of Object.entries(table)) {
+    const text = textOf(row, given.get(name as OptionName), env);
+    const fallback = expandVariables(row.default, env);
+    if (text !== undefined && row.state === 'refused') {
+      faults.push(`${said(row)}: not yet supported (${row.why ?? ''}); expected it to be left out`);
+      continue;
+    }
+    const parsed =
+      text === undefined && fallback === ''
+        ? { value: many.has(row.type) ? [] : undefined }
+        : parseValue(row, text?.text ?? fallback);
+    if ('expected' in parsed) {
+      const shown = text ?? { text: fallback, from: 'in the environment' };
+      faults.push(`${said(row)}: ${found(row, shown)}, expected ${parsed.expected}`);
+      continue;
+    }
+    values[name] = parsed.value;
+    if (row.state === 'adds' && text !== undefined && text.text !== row.default)
+      ignored.push({ option: row.env, why: row.why ?? '' });
+  }
+  faults.push(...relations(values, needs));
+  if (faults.length !== 0) throw new OptionsError(faults);
+  const checked = values as unknown as Options;
+  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored };
+};

@@ -1,0 +1,99 @@
+import { styleText } from 'node:util';
+import type { Level, RunnerEvent } from './events.ts';
+import type { EventFormat } from './json-format.ts';
+
+type Style = Parameters<typeof styleText>[0];
+const marks: Readonly<Record<Level, { readonly mark: string; readonly style: Style }>> = {
+  debug: { mark: ' ', style: 'dim' },
+  info: { mark: ' ', style: 'bold' },
+  warn: { mark: '!', style: 'yellow' },
+  error: { mark: '✗', style: ['bold', 'red'] },
+};
+const queueWidth = 14;
+const experimentWidth = 14;
+const eventWidth = 16;
+
+/** Text of experiments and brokers must not steer the terminal. */
+const printable = (text: string): string =>
+  // eslint-disable-next-line no-control-regex
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, character =>
+    character === '\n' ? '⏎' : '�',
+  );
+
+const fit = (text: string, width: number): string => {
+  const shown = [...printable(text)];
+  if (shown.length <= width) return shown.join('').padEnd(width);
+  // The end tells experiments of one series apart.
+  const head = Math.floor((width - 1) / 2);
+  return [...shown.slice(0, head), '…', ...shown.slice(shown.length - (width - 1 - head))].join('');
+};
+
+/** 12 ms, 1.4 s, 3 m 20 s, 5 h 2 m */
+export const humanDuration = (ms: number): string => {
+  if (ms < 1000) return `${String(Math.round(ms))} ms`;
+  const seconds = Math.round(ms / 1000);
+  if (ms < 60_000) return `${String(Math.round(ms / 100) / 10)} s`;
+  const [large, small, units] =
+    seconds < 3600
+      ? [Math.floor(seconds / 60), seconds % 60, ['m', 's']]
+      : [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), ['h', 'm']];
+  return `${String(large)} ${units[0] ?? ''}${small === 0 ? '' : ` ${String(small)} ${units[1] ?? ''}`}`;
+};
+
+/** 512 B, 12 kB, 1.5 GB: powers of 1000. */
+export const humanBytes = (bytes: number): string => {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  const scaled = bytes / 1000 ** power;
+  return `${String(scaled < 10 ? Math.round(scaled * 10) / 10 : Math.round(scaled))} ${units[power] ?? ''}`;
+};
+
+const words = (name: string): string => name.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`);
+/** Fields that say what they are by themselves. */
+const bare = new Set([
+  'message',
+  'error',
+  'why',
+  'cause',
+  'settlement',
+  'line',
+  'option',
+  'operation',
+  'object',
+  'kind',
+]);
+
+const phrase = (name: string, value: unknown): string => {
+  if (typeof value === 'number' && name.endsWith('Ms')) return `${words(name.slice(0, -2))} ${humanDuration(value)}`;
+  if (typeof value === 'number' && name === 'bytes') return humanBytes(value);
+  if (typeof value === 'number' && name.endsWith('Bytes')) return `${words(name.slice(0, -5))} ${humanBytes(value)}`;
+  if (Array.isArray(value)) return `${words(name)} ${value.map(String).join(', ')}`;
+  if (typeof value === 'object') return `${words(name)} ${phrases(value as Record<string, unknown>).join(', ')}`;
+  return bare.has(name) ? String(value) : `${words(name)} ${String(value)}`;
+};
+
+const phrases = (fields: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(fields)
+    .filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .map(([name, value]) => phrase(name, value));
+
+const clock = (atMs: number): string => new Date(atMs).toTimeString().slice(0, 8);
+
+/** Events for people: one line each with time, queue, experiment, what happened, and its fields in words. */
+export const personFormat = (colours: boolean): EventFormat => {
+  const paint = (style: Style, text: string) => (colours ? styleText(style, text, { validateStream: false }) : text);
+  return ({ atMs, level, event, queue, experiment, fields }: RunnerEvent) => {
+    const { mark, style } = marks[level];
+    const what = event.replaceAll('-', ' ');
+    return [
+      paint('dim', clock(atMs)),
+      paint(style, mark),
+      paint('cyan', fit(queue ?? '', queueWidth)),
+      fit(experiment ?? '', experimentWidth),
+      paint(style, what.padEnd(eventWidth)),
+      paint(level === 'debug' ? 'dim' : 'reset', printable(phrases(fields).join(' · '))),
+    ]
+      .join(' ')
+      .trimEnd();
+  };
+};
