@@ -1,0 +1,52 @@
+import { isObject, type Json, type JsonObject } from './json.ts';
+
+/** A line of stdout that changes the metadata document. */
+export type Directive =
+  | { readonly type: 'merge'; readonly patch: JsonObject }
+  | { readonly type: 'patch'; readonly operations: readonly JsonObject[] };
+
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
+const QUOTE = 0x22;
+const SPACE = 0x20;
+
+const isOperation = (value: Json): value is JsonObject => isObject(value) && Object.hasOwn(value, 'op');
+
+/**
+ * Whether a line is worth parsing: `[INFO] …` and `{'a': 1}` are output too, and a JSON.parse that throws costs as much as
+ * twenty that don't.
+ */
+const looksLikeDirective = (line: string): boolean => {
+  const first = line.charCodeAt(0);
+  const last = line.charCodeAt(line.length - 1);
+  if (line.length < 3) return false;
+  const second = line.charCodeAt(1);
+  if (first === OPEN_OBJECT) return (second === QUOTE || second <= SPACE) && (last === CLOSE_OBJECT || last <= SPACE);
+  if (first === OPEN_ARRAY)
+    return (second === OPEN_OBJECT || second <= SPACE) && (last === CLOSE_ARRAY || last <= SPACE);
+  return first <= SPACE;
+};
+
+/**
+ * The directive that a line is, or undefined for text: an object is a merge patch, an array of operations a JSON patch.
+ * Source: spec "Metadata".
+ */
+export const readDirective = (line: string): Directive | undefined => {
+  if (!looksLikeDirective(line)) return undefined;
+  if (line.charCodeAt(0) <= SPACE) {
+    const trimmed = line.trimStart();
+    return trimmed === '' ? undefined : readDirective(trimmed);
+  }
+  let value: Json;
+  try {
+    value = JSON.parse(line) as Json;
+  } catch {
+    return undefined;
+  }
+  if (Array.isArray(value)) {
+    return value.length > 0 && value.every(isOperation) ? { type: 'patch', operations: value } : undefined;
+  }
+  return isObject(value) && Object.keys(value).length > 0 ? { type: 'merge', patch: value } : undefined;
+};

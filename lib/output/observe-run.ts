@@ -1,0 +1,77 @@
+import { Transform, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { messageOf } from '../errors.ts';
+import { orAborted, sleep } from '../flow/wait.ts';
+import type { RunningAttempt } from '../model/attempt.ts';
+import type { Exit } from '../model/outcome.ts';
+import { causeOfWriteFailure } from './end-of-run.ts';
+import { lines } from './lines.ts';
+import { OutputFile } from './output-file.ts';
+
+export interface ObserveContext {
+  /** Milliseconds since the epoch, fractions count. */
+  readonly now: () => number;
+  /** How long streams are read that are held open after the end, ms. */
+  readonly graceMs: number;
+}
+
+/** How a run ended, and what became of its output. */
+export interface ObservedRun {
+  readonly exit: Exit;
+  /** The first error of output/output. */
+  readonly writeFailure?: NodeJS.ErrnoException;
+}
+
+/** Copy what passes to the file; the next chunk is taken when the file has room. The lines are read while the disk writes. */
+const record = (file: OutputFile): Transform =>
+  new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      this.push(chunk);
+      file.write(chunk, done);
+    },
+  });
+
+/**
+ * Read both streams of a run to their end: to output/output in arrival order, under the file's backpressure, and line by line
+ * into the document. When output/output can't be written the run is stopped, and what it still prints is only read.
+ * @param signal lets go of the streams and the file at once
+ * Errors: the signal's reason.
+ */
+export const observeRun = async (
+  { run, document, workspace }: RunningAttempt,
+  use: ObserveContext,
+  signal: AbortSignal,
+): Promise<ObservedRun> => {
+  const letGo = new AbortController();
+  const reading = AbortSignal.any([signal, letGo.signal]);
+  const file = new OutputFile(workspace.outputFile, error => {
+    run.stop(causeOfWriteFailure(error));
+  });
+  const read = async (name: string, stream: Readable, onLine: (line: string, atMs: number) => void) => {
+    try {
+      await pipeline(stream, record(file), lines(onLine, { now: use.now }), { signal: reading });
+    } catch (error) {
+      if (!reading.aborted) document.log(`reading ${name} failed: ${messageOf(error)}`, use.now());
+    }
+  };
+  try {
+    const drained = Promise.all([
+      read('stdout', run.stdout, (line, atMs) => {
+        document.stdoutLine(line, atMs);
+      }),
+      read('stderr', run.stderr, (line, atMs) => {
+        document.stderrLine(line, atMs);
+      }),
+    ]);
+    const exit = await orAborted(run.exit, signal);
+    // Everything it started is gone, so the streams end by themselves, unless somebody outside was given one.
+    await orAborted(Promise.race([drained, sleep(use.graceMs, reading).catch(() => undefined)]), signal);
+    letGo.abort();
+    await drained;
+    await orAborted(file.close(), signal);
+    return { exit, ...(file.failure && { writeFailure: file.failure }) };
+  } finally {
+    letGo.abort();
+    file.destroy();
+  }
+};

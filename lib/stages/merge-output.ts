@@ -1,0 +1,100 @@
+import { asyncScheduler, connect, EMPTY, interval, map, merge, mergeMap, takeUntil } from 'rxjs';
+import type { OperatorFunction, SchedulerLike } from 'rxjs';
+import { abortable } from '../flow/abortable.ts';
+import type { ObservedAttempt, RunningAttempt } from '../model/attempt.ts';
+import { endOfRun, exitCodeOf } from '../output/end-of-run.ts';
+import { observeRun } from '../output/observe-run.ts';
+import { rfc3339 } from '../output/rfc3339.ts';
+import { SkipReporter } from '../output/skip-reporter.ts';
+import type { Emit } from '../telemetry/events.ts';
+
+/** Bounds of the time between checkpoints, ms. Source: spec "Checkpoints and stage-out". */
+const MIN_CHECKPOINT_MS = 2 * 60_000;
+const MAX_CHECKPOINT_MS = 12 * 3_600_000;
+const DEFAULT_GRACE_MS = 5000;
+
+export interface MergeOutputContext {
+  readonly emit: Emit;
+  /** Milliseconds since the epoch, fractions count. */
+  readonly now: () => number;
+  /** How long streams are read that somebody holds open after the end of the experiment, ms. */
+  readonly graceMs?: number;
+  /** Of the time between checkpoints. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** The time between checkpoints, undefined for none. */
+const checkpointMs = (attempt: RunningAttempt, emit: Emit): number | undefined => {
+  const askedMs = attempt.request.saveWorkspaceFrequencyMs;
+  if (askedMs === undefined) return undefined;
+  const usedMs = Math.min(MAX_CHECKPOINT_MS, Math.max(MIN_CHECKPOINT_MS, askedMs));
+  if (usedMs !== askedMs) emit('checkpoint-clamped', { askedMs, usedMs }, attempt.record);
+  return usedMs;
+};
+
+const observe = async (
+  attempt: RunningAttempt,
+  use: MergeOutputContext,
+  signal: AbortSignal,
+): Promise<ObservedAttempt> => {
+  const { document, record, run } = attempt;
+  const skips = new SkipReporter(report => {
+    use.emit('directive-skipped', report, record);
+  }, use.now);
+  document.reportSkippedTo((error, line) => {
+    skips.skipped(error, line);
+  });
+  document.set('status', 'running');
+  document.set('start_time', rfc3339(run.startedAtMs));
+  document.log('Start', run.startedAtMs);
+
+  const { exit, writeFailure } = await observeRun(
+    attempt,
+    { now: use.now, graceMs: use.graceMs ?? DEFAULT_GRACE_MS },
+    signal,
+  );
+  const end = endOfRun(exit, attempt.signal.reason, writeFailure);
+  skips.flush();
+  document.set('status', end.cause === 'completed' ? 'completed' : 'failed');
+  document.set('stop_time', rfc3339(exit.endedAtMs));
+  document.set('exit_code', exitCodeOf(exit));
+  if (end.cause !== 'completed') document.log(end.message, exit.endedAtMs);
+  document.log('Stop', exit.endedAtMs);
+  use.emit(
+    'ended',
+    {
+      cause: end.cause,
+      message: end.message,
+      exitCode: exit.code ?? undefined,
+      signal: exit.signal ?? undefined,
+      durationMs: exit.endedAtMs - exit.startedAtMs,
+    },
+    record,
+  );
+  return { ...attempt, end };
+};
+
+/**
+ * Read what an experiment prints until it ends: into output/output and into the metadata document.
+ * In: RunningAttempt. Out: the attempt again whenever a checkpoint is due, and at last, once, with its end.
+ * Units: ms. Lines never become values of the observable; memory and the cost of a line are bounded.
+ * Errors: none of its own; output that can't be written stops the experiment with cause `out-of-disk` (or `internal`).
+ * Unsubscribing lets go of the streams and the file.
+ * Source: spec "Metadata", "Layout on disk", "Checkpoints and stage-out".
+ */
+export const mergeOutput = (use: MergeOutputContext): OperatorFunction<RunningAttempt, ObservedAttempt> =>
+  mergeMap(attempt => {
+    const everyMs = checkpointMs(attempt, use.emit);
+    const due$ = everyMs === undefined ? EMPTY : interval(everyMs, use.scheduler ?? asyncScheduler);
+    return abortable(signal => observe(attempt, use, signal)).pipe(
+      connect(ended$ =>
+        merge(
+          due$.pipe(
+            takeUntil(ended$),
+            map((): ObservedAttempt => attempt),
+          ),
+          ended$,
+        ),
+      ),
+    );
+  });
