@@ -16,7 +16,7 @@ export interface DocumentOptions {
   readonly maxTreeBytes?: number;
 }
 
-const DEFAULTS = { schemaLogs: true, maxLogBytes: 8 * 1024 * 1024, maxTreeBytes: 32 * 1024 * 1024 };
+const DEFAULTS = { schemaLogs: true, maxLogBytes: 4 * 1024 * 1024, maxTreeBytes: 32 * 1024 * 1024 };
 
 /** The members of an object as JSON, one by one. */
 const membersOf = (object: JsonObject, except?: string): string[] =>
@@ -91,7 +91,7 @@ class LiveDocument implements MetadataDocument {
     const fault =
       directive.type === 'merge'
         ? applyMergePatch(this.#root, directive.patch, this.#journal)
-        : applyJsonPatch({ root: this.#root, journal: this.#journal, log: appended }, directive.operations);
+        : applyJsonPatch(this.#root, directive.operations, this.#journal, appended);
     if (fault !== undefined) {
       this.#journal.rollback();
       return fault;
@@ -99,8 +99,10 @@ class LiveDocument implements MetadataDocument {
     if (!this.#journal.commit(this.#options.maxTreeBytes)) {
       return `the document would be larger than ${this.#options.maxTreeBytes} bytes`;
     }
-    for (const entry of appended) this.#ring.pushEntry(JSON.stringify(entry), atMs);
-    this.counts.dropped = this.#ring.dropped;
+    if (appended.length > 0) {
+      for (const entry of appended) this.#ring.pushEntry(JSON.stringify(entry), atMs);
+      this.counts.dropped = this.#ring.dropped;
+    }
     return undefined;
   }
 }

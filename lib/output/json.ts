@@ -1,4 +1,4 @@
-/** Values as JSON.parse makes them. Members are looked up with `hasOwn` and written with `define`, never through a prototype. */
+/** Values as JSON.parse makes them. Members are read with `memberOf` and written with `define`, never through a prototype. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {
   [member: string]: Json;
@@ -10,9 +10,15 @@ export const MAX_DEPTH = 256;
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The member of that name, or undefined. What an object inherits is no member. */
-export const memberOf = (object: JsonObject, name: string): Json | undefined =>
-  Object.hasOwn(object, name) ? object[name] : undefined;
+/**
+ * The member of that name, or undefined. What an object inherits is no member: all of that are functions, which JSON has not,
+ * and `__proto__`. (A hasOwn for each look-up would cost more than the rest of most directives.)
+ */
+export const memberOf = (object: JsonObject, name: string): Json | undefined => {
+  if (name === '__proto__' && !Object.hasOwn(object, name)) return undefined;
+  const value = object[name];
+  return typeof value === 'function' ? undefined : value;
+};
 
 /** Set a member, also one named `__proto__`, which an assignment would take for the prototype. */
 export const define = (object: JsonObject, name: string, value: Json): void => {

@@ -20,7 +20,8 @@ const merge = (
   depth: number,
   own: boolean,
 ): string | undefined => {
-  for (const name of Object.keys(patch)) {
+  // What JSON.parse made inherits nothing that `in` would see.
+  for (const name in patch) {
     const value = patch[name] as Json;
     const found = memberOf(target, name);
     const guarded = own || (depth === 0 && name === OWN_MEMBER);
