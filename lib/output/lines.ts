@@ -9,7 +9,10 @@ export interface LineOptions {
 }
 
 const DEFAULT_MAX_LINE_BYTES = 1024 * 1024;
+/** More than one chunk of a pipe, so that its source is not stopped and started at every chunk. */
+const BUFFER_BYTES = 256 * 1024;
 const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 /** Stands at the end of a line that was cut: it is seen, and such a line is never taken for JSON. */
 const CUT_MARK = '…';
 
@@ -25,10 +28,10 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
   let openBytes = 0;
 
   const onSplit = (line: string): undefined => {
-    const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+    const text = line.charCodeAt(line.length - 1) === CARRIAGE_RETURN ? line.slice(0, -1) : line;
     onLine(text.length < maxLineBytes ? text : text.slice(0, maxLineBytes) + CUT_MARK, atMs);
   };
-  const splitter = split2('\n', onSplit);
+  const splitter = split2('\n', onSplit, { highWaterMark: BUFFER_BYTES });
 
   /** What of a chunk belongs to a line that is not too long yet. */
   const clip = (chunk: Buffer): Buffer[] => {
@@ -43,6 +46,7 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
   };
 
   return new Writable({
+    highWaterMark: BUFFER_BYTES,
     write(chunk: Buffer, _encoding, done) {
       atMs = options.now();
       const parts = clip(chunk);

@@ -22,9 +22,13 @@ export interface ObservedRun {
   readonly writeFailure?: NodeJS.ErrnoException;
 }
 
+/** More than one chunk of a pipe, so that its source is not stopped and started at every chunk. */
+const BUFFER_BYTES = 256 * 1024;
+
 /** Copy what passes to the file; the next chunk is taken when the file has room. The lines are read while the disk writes. */
 const record = (file: OutputFile): Transform =>
   new Transform({
+    highWaterMark: BUFFER_BYTES,
     transform(chunk: Buffer, _encoding, done) {
       this.push(chunk);
       file.write(chunk, done);

@@ -1,7 +1,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 
 /** Bytes that may wait for the disk before whoever prints has to wait as well. */
-const BUFFER_BYTES = 256 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
 
 /**
  * The file output/output while an experiment runs. Chunks of both streams are written in the order they come. After a failed
