@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { messageOf } from '../errors.ts';
-import { parseDuration } from '../request/durations.ts';
-import { parseSize } from '../request/sizes.ts';
+import { durationExamples, parseDuration } from '../request/durations.ts';
+import { parseSize, sizeExamples } from '../request/sizes.ts';
 import { compileGoPattern } from './go-pattern.ts';
 import type { OptionRow, OptionType, OptionValues } from './option-rows.ts';
 
@@ -57,8 +57,8 @@ const parsers: { readonly [T in OptionType]: (text: string, row: OptionRow) => P
   path: text => ({ value: resolve(text) }),
   boolean: text => orExpected(parseBoolean(text), 'true or false'),
   integer: text => orExpected(integer(text), 'a whole number'),
-  bytes: text => orExpected(parseSize(text), 'a size such as 3gb, 512mib or 0'),
-  duration: text => orExpected(parseDuration(text), 'a duration such as 90s, 20m or 1h30m'),
+  bytes: text => orExpected(parseSize(text), `a size such as ${sizeExamples}`),
+  duration: text => orExpected(parseDuration(text), `a duration such as ${durationExamples}`),
   pattern: parsePattern,
   choice: parseChoice,
   list: text => ({ value: split(text, ',') }),

@@ -1,0 +1,52 @@
+/** A command: gets what follows its name, resolves with the exit code. */
+export type Command = (argv: readonly string[]) => Promise<number>;
+
+export interface CommandRow {
+  /** What may follow the name, for its usage line. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Whether it takes the options of the table. */
+  readonly options: boolean;
+  /** Flags of its own, with what they mean. */
+  readonly flags?: readonly (readonly [flag: string, meaning: string])[];
+  /** Each command is a file of its own, loaded when it is asked for. */
+  readonly load: () => Promise<Command>;
+}
+
+export const commands = {
+  serve: {
+    usage: '[options]',
+    summary: 'Serve the configured queues. This is what runs where no command is named.',
+    options: true,
+    load: async () => (await import('./serve.ts')).serve,
+  },
+  demo: {
+    usage: '',
+    summary: 'Run a few experiments in a temporary directory and show what came out. Needs no service and no option.',
+    options: false,
+    load: async () => (await import('./demo.ts')).demo,
+  },
+  replay: {
+    usage: 'FILE… [--dry-run] [--now] [--store s3://HOST:PORT=URL] [options]',
+    summary: 'Feed recorded messages through the runner and print one line of outcome for each.',
+    options: true,
+    flags: [
+      ['--dry-run', 'Stop before anything is executed.'],
+      ['--now', 'Measure lifetimes by the clock, not from when a message was recorded.'],
+      ['--store s3://HOST:PORT=URL', 'Use another store for artifacts that name this one.'],
+    ],
+    load: async () => (await import('./replay.ts')).replay,
+  },
+  check: {
+    usage: '[--json] [options]',
+    summary: 'Look whether this machine, its tools and the configured services are fit for the runner.',
+    options: true,
+    flags: [['--json', 'Print one JSON object a line.']],
+    load: async () => (await import('./check.ts')).check,
+  },
+} as const satisfies Readonly<Record<string, CommandRow>>;
+
+export type CommandName = keyof typeof commands;
+
+export const isCommand = (name: string | undefined): name is CommandName =>
+  name !== undefined && Object.hasOwn(commands, name);

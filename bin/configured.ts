@@ -1,0 +1,58 @@
+import { hostname } from 'node:os';
+import { isatty } from 'node:tty';
+import { sinkPlace } from '../lib/config/event-sinks.ts';
+import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
+import type { Options } from '../lib/config/options.ts';
+import { hasColors } from './colours.ts';
+import { messageOf, OptionsError } from '../lib/errors.ts';
+import type { EventBus } from '../lib/telemetry/events.ts';
+import { createRedactor, passwordsOf, type Redactor } from '../lib/telemetry/redact.ts';
+import { openSinks, type EventSinks, type SinkTarget } from '../lib/telemetry/sinks.ts';
+
+/** The options of this process; where they have faults, these are printed, one a line, and there are none. */
+export const configured = (argv: readonly string[], needs?: LoadNeeds): Options | undefined => {
+  try {
+    return loadOptions(argv, process.env, needs);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    printFaults(error);
+    return undefined;
+  }
+};
+
+/** One line each, on stderr. */
+export const printFaults = ({ faults }: OptionsError): void => {
+  process.stderr.write(faults.map(fault => `runner: ${fault}\n`).join(''));
+};
+
+/** A redactor that knows the secrets in these options. */
+export const redactorOf = (options: Options): Redactor => {
+  const redactor = createRedactor();
+  for (const password of passwordsOf([...options.amqpUrls, ...options.amqpMgtUrls])) redactor.add(password);
+  return redactor;
+};
+
+const targetOf = (sink: string): SinkTarget => {
+  const place = sinkPlace(sink);
+  if (place.type === 'file') return { name: sink, target: place.path };
+  return { name: sink, target: 1, person: isatty(1) ? { colours: hasColors() } : undefined };
+};
+
+/**
+ * Write events where the options say, and tell there which options have no effect.
+ * Errors: OptionsError where a file can not be opened.
+ */
+export const openEvents = async (bus: EventBus, options: Options, { redact }: Redactor): Promise<EventSinks> => {
+  try {
+    const sinks = await openSinks(bus, {
+      targets: options.events.map(targetOf),
+      runner: hostname(),
+      debug: options.debug,
+      redact,
+    });
+    for (const ignored of options.ignored) bus.emit('option-ignored', { ...ignored });
+    return sinks;
+  } catch (error) {
+    throw new OptionsError([`--events (EVENTS): can not be written to: ${messageOf(error)}`]);
+  }
+};

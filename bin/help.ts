@@ -1,0 +1,42 @@
+import { describeOptions, twoColumns, wrap } from '../lib/config/describe.ts';
+import { commands, type CommandName, type CommandRow } from './commands.ts';
+
+const optionsNote =
+  'Every option is a flag and an environment variable: --queue-match is QUEUE_MATCH. The flag wins. Sizes: 3gb, 512mib; durations: 90s, 20m, 1h30m.';
+
+const exitCodes = [
+  ['0', 'all is well: everything was settled or given back in order'],
+  ['1', 'something failed'],
+  ['2', 'a command or option that can not be used; every fault is printed'],
+] as const;
+
+const exitPart = (columns: number): string => `Exit codes:\n${twoColumns(exitCodes, columns, 10)}`;
+const optionsPart = (columns: number): string =>
+  `${wrap(optionsNote, columns).join('\n')}\n\n${describeOptions(columns)}`;
+
+/** `runner --help`, for a terminal of `columns` characters. */
+export const generalHelp = (columns: number): string =>
+  [
+    'Usage: runner [command] [options]',
+    wrap('Takes StudioML experiments from queues, runs them, and stores their results.', columns).join('\n'),
+    `Commands:\n${twoColumns(
+      Object.entries(commands).map(([name, row]) => [name, row.summary] as const),
+      columns,
+      10,
+    )}`,
+    "'runner COMMAND --help' tells more of a command.",
+    optionsPart(columns),
+    exitPart(columns),
+  ].join('\n\n');
+
+/** `runner COMMAND --help` */
+export const commandHelp = (name: CommandName, columns: number): string => {
+  const row: CommandRow = commands[name];
+  return [
+    `Usage: runner ${name} ${row.usage}`.trimEnd(),
+    wrap(row.summary, columns).join('\n'),
+    ...(row.flags === undefined ? [] : [twoColumns(row.flags, columns, 28)]),
+    ...(row.options ? [optionsPart(columns)] : []),
+    exitPart(columns),
+  ].join('\n\n');
+};

@@ -1,0 +1,44 @@
+import { closest, distance } from 'fastest-levenshtein';
+import { messageOf } from '../lib/errors.ts';
+import { commands, isCommand } from './commands.ts';
+import { commandHelp, generalHelp } from './help.ts';
+import { version } from './version.ts';
+
+const columns = (): number => {
+  const asked = process.stdout.isTTY ? process.stdout.columns : Number(process.env['COLUMNS'] ?? 100);
+  return Math.min(Math.max(asked || 100, 60), 120);
+};
+
+const print = (text: string): number => {
+  process.stdout.write(`${text}\n`);
+  return 0;
+};
+
+const refuse = (name: string): number => {
+  const nearest = closest(name, Object.keys(commands));
+  const hint = distance(name, nearest) <= 2 ? `did you mean ${nearest}?` : "'runner --help' lists them";
+  process.stderr.write(`runner: there is no command "${name}"; ${hint}\n`);
+  return 2;
+};
+
+const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean =>
+  argv.some(word => flags.includes(word));
+
+/** Do what a command line asks for; resolves with the exit code. */
+const main = async (argv: readonly string[]): Promise<number> => {
+  const [first, ...rest] = argv;
+  if (first === 'help') return print(isCommand(rest[0]) ? commandHelp(rest[0], columns()) : generalHelp(columns()));
+  const named = isCommand(first);
+  if (!named && first !== undefined && !first.startsWith('-')) return refuse(first);
+  if (asksFor(argv, '--help', '-h')) return print(named ? commandHelp(first, columns()) : generalHelp(columns()));
+  if (asksFor(argv, '--version', '-V')) return print(version());
+  const run = await commands[named ? first : 'serve'].load();
+  return run(named ? rest : argv);
+};
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`runner: ${messageOf(error)}\n`);
+  process.exit(1);
+}

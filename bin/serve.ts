@@ -1,0 +1,61 @@
+import { OptionsError } from '../lib/errors.ts';
+import { createEventBus } from '../lib/telemetry/events.ts';
+import type { Runner } from '../pipelines/runner.ts';
+import { configured, openEvents, printFaults, redactorOf } from './configured.ts';
+
+/**
+ * Follow SIGTERM and SIGINT: the first stops in order, the second at once. Signals that come before there is a runner wait for
+ * it; a second one then ends the process, since nothing was taken yet.
+ */
+const followSignals = (): { readonly attach: (runner: Runner) => void; readonly detach: () => void } => {
+  let runner: Runner | undefined;
+  let signals = 0;
+  const stop = () => {
+    runner?.stop(signals > 1 ? { now: true } : {});
+  };
+  const onSignal = () => {
+    signals++;
+    if (runner === undefined && signals > 1) process.exit(1);
+    stop();
+  };
+  const names = ['SIGTERM', 'SIGINT'] as const;
+  for (const name of names) process.on(name, onSignal);
+  return {
+    attach: started => {
+      runner = started;
+      if (signals > 0) stop();
+    },
+    detach: () => {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+};
+
+/**
+ * Serve the configured queues until a signal says to stop.
+ * Exit code: 0 everything was settled or given back in order, 1 not so, 2 options can not be used.
+ */
+export const serve = async (argv: readonly string[]): Promise<number> => {
+  const options = configured(argv);
+  if (options === undefined) return 2;
+  const signals = followSignals();
+  const bus = createEventBus();
+  try {
+    const sinks = await openEvents(bus, options, redactorOf(options));
+    try {
+      const { startRunner } = await import('../pipelines/runner.ts');
+      const runner = await startRunner(options, bus);
+      signals.attach(runner);
+      const { clean } = await runner.finished;
+      return clean ? 0 : 1;
+    } finally {
+      await sinks.close();
+    }
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    printFaults(error);
+    return 2;
+  } finally {
+    signals.detach();
+  }
+};
