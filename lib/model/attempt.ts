@@ -73,8 +73,8 @@ export interface TakenAttempt extends PulledDelivery {
 
 /** A message that was read: clear text, whether it came sealed or not. */
 export interface OpenedAttempt extends TakenAttempt {
-  /** UTF-8 JSON of the request. */
-  readonly body: Buffer;
+  /** The JSON of the request, parsed once; its members are not checked yet. */
+  readonly message: Readonly<Record<string, unknown>>;
   readonly sealed: boolean;
 }
 

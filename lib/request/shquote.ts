@@ -2,7 +2,7 @@ const unsafe = /[^A-Za-z0-9_@%+=:,./-]/;
 const quotedQuote = `'"'"'`;
 
 /** A word as Python's shlex.quote writes it. Source: Python documentation, shlex.quote. */
-export const quote = (word: string): string =>
+export const shellQuote = (word: string): string =>
   word === '' || unsafe.test(word) ? `'${word.replaceAll("'", quotedQuote)}'` : word;
 
 /**
@@ -10,8 +10,8 @@ export const quote = (word: string): string =>
  * it is, so that an argument from another client is never changed.
  * Source: spec "Clear-text request", experiment.args.
  */
-export const unquote = (argument: string): string => {
+export const shellUnquote = (argument: string): string => {
   if (argument.length < 2 || !argument.startsWith("'") || !argument.endsWith("'")) return argument;
   const word = argument.slice(1, -1).replaceAll(quotedQuote, "'");
-  return quote(word) === argument ? word : argument;
+  return shellQuote(word) === argument ? word : argument;
 };

@@ -19,7 +19,7 @@ export const parseSize = (text: string): number | undefined => {
   const power = prefix === '' ? 0 : prefixes.indexOf(prefix.toLowerCase()) + 1;
   const product = Number(amount) * (binary ? 1024 : 1000) ** power;
   // 1.1 * 1000 ** 3 is 1100000000.0000002 in floating point: that is not a byte more.
-  const bytes = Math.ceil(Number(product.toPrecision(15)));
+  const bytes = Number.isInteger(product) ? product : Math.ceil(Number(product.toPrecision(15)));
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 };
 

@@ -1,0 +1,23 @@
+import type { Request } from '../model/experiment.ts';
+
+/** When a request's lifetime is over, ms since the epoch; undefined where it has none, or not from when. */
+export const deadlineMs = (request: Pick<Request, 'timeAddedSeconds' | 'lifetimeMs'>): number | undefined =>
+  request.timeAddedSeconds === undefined || request.lifetimeMs === undefined
+    ? undefined
+    : request.timeAddedSeconds * 1000 + request.lifetimeMs;
+
+/**
+ * config.env with each `%NAME%` replaced by the runner's own variable, where that is set and its name is no secret's; others
+ * stay as they are. What was put in is not looked at again. Source: spec "Clear-text request", config.env.
+ */
+export const expandEnv = (
+  env: Readonly<Record<string, string>>,
+  runnerEnv: Readonly<Record<string, string | undefined>>,
+  isSecretName: (name: string) => boolean,
+): Record<string, string> => {
+  const expand = (value: string) =>
+    value.replace(/%([A-Za-z_]\w*)%/g, (whole, name: string) =>
+      Object.hasOwn(runnerEnv, name) && !isSecretName(name) ? (runnerEnv[name] ?? whole) : whole,
+    );
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, expand(value)]));
+};
