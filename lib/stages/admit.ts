@@ -5,6 +5,7 @@ import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 import type { Grant, Shortage } from '../model/resources.ts';
 import { queueId } from '../queues/queue.ts';
+import { deadlineMs } from '../request/effective.ts';
 import type { Demand } from '../resources/demand.ts';
 import type { Ledger } from '../resources/ledger.ts';
 import type { Emit } from '../telemetry/events.ts';
@@ -21,12 +22,6 @@ export interface AdmitContext {
 
 const listed = (lacking: readonly Shortage[]): string =>
   lacking.map(one => `${one.resource}: asked ${String(one.asked)}, available ${String(one.available)}`).join('; ');
-
-/** Past experimentLifetime, counted from time_added. ms, negative while there is time. */
-const lateMs = (request: Request, nowMs: number): number =>
-  request.lifetimeMs === undefined || request.timeAddedSeconds === undefined
-    ? -Infinity
-    : nowMs - (request.timeAddedSeconds * 1000 + request.lifetimeMs);
 
 /**
  * Reserve all that the request asks for; the credit goes back as soon as that is decided.

@@ -1,0 +1,64 @@
+import { mkdtemp } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { filter, map, scan, takeWhile, lastValueFrom } from 'rxjs';
+import { loadOptions } from '../lib/config/load.ts';
+import { createEventBus } from '../lib/telemetry/events.ts';
+import { openSinks } from '../lib/telemetry/sinks.ts';
+import { startRunner } from '../pipelines/start.ts';
+import { hasColors } from './colours.ts';
+import { demoExperiments, submitDemo } from './demo/submit.ts';
+import { summarise } from './demo/summary.ts';
+
+/**
+ * Run a few experiments on the embedded default (a directory queue, a directory store, Python environments) in a new temporary
+ * directory, and show what came out. No option, no service, no port.
+ * Exit code: 0 every experiment ended as it should (one of them has to fail), 1 not so.
+ */
+export const demo = async (): Promise<number> => {
+  const directory = await mkdtemp(join(tmpdir(), 'studioml-demo-'));
+  const queueRoot = join(directory, 'queues');
+  process.stdout.write(`A queue, a store and ${String(demoExperiments.length)} experiments in ${directory}\n\n`);
+  const submitted = await submitDemo(queueRoot, join(directory, 'store'));
+
+  const options = loadOptions([], {
+    ...process.env,
+    QUEUE_ROOT: queueRoot,
+    QUEUE_MATCH: '^local_demo$',
+    QUEUE_MISMATCH: '',
+    AMQP_URL: '',
+    WORKING_DIR: directory,
+    CLEAR_TEXT_MESSAGES: 'true',
+    MAX_ATTEMPTS: '2',
+    EVENTS: '-',
+  });
+  const bus = createEventBus();
+  const sinks = await openSinks(bus, {
+    targets: [{ name: '-', target: 1, person: { colours: hasColors() } }],
+    runner: hostname(),
+    debug: false,
+  });
+  const done = lastValueFrom(
+    bus.events$.pipe(
+      filter(event => event.event === 'settled' && ['accept', 'reject'].includes(String(event.fields['settlement']))),
+      map(event => ({ experiment: event.experiment ?? '', fields: event.fields })),
+      scan((ended, one) => ended.set(one.experiment, one.fields), new Map<string, Readonly<Record<string, unknown>>>()),
+      takeWhile(ended => ended.size < submitted.length, true),
+    ),
+  );
+  const runner = await startRunner(options, bus);
+  const stop = () => {
+    runner.stop({ why: 'interrupted' });
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  const ended = await Promise.race([done, runner.finished.then(() => undefined)]);
+  runner.stop({ why: 'the demo is over' });
+  await runner.finished;
+  process.off('SIGINT', stop).off('SIGTERM', stop);
+  await sinks.close();
+  if (!ended) {
+    process.stdout.write('\nThe demo was interrupted.\n');
+    return 1;
+  }
+  return summarise(directory, submitted, ended);
+};

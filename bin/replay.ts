@@ -1,0 +1,101 @@
+import { createReadStream } from 'node:fs';
+import { concatMap, from, lastValueFrom, tap } from 'rxjs';
+import { asError, OptionsError } from '../lib/errors.ts';
+import { readRecording } from '../lib/request/recording.ts';
+import { createEventBus } from '../lib/telemetry/events.ts';
+import { createDrivers } from '../pipelines/drivers.ts';
+import { interrupted, replayMessages, type Replayed } from '../pipelines/replay.ts';
+import { configured, openEvents, printFaults, redactorOf } from './configured.ts';
+
+interface ReplayArguments {
+  readonly files: readonly string[];
+  readonly dryRun: boolean;
+  readonly realClock: boolean;
+  readonly stores: readonly (readonly [from: string, to: string])[];
+  /** Options of the runner. */
+  readonly rest: readonly string[];
+}
+
+const storePattern = /^(s3:\/\/[^/=]+)=(.+)$/;
+
+/** Errors: OptionsError with everything that is wrong. */
+const readReplayArguments = (argv: readonly string[]): ReplayArguments => {
+  const files: string[] = [];
+  const stores: [string, string][] = [];
+  const rest: string[] = [];
+  const faults: string[] = [];
+  let dryRun = false;
+  let realClock = false;
+  const words = [...argv];
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === '--dry-run') dryRun = true;
+    else if (word === '--now') realClock = true;
+    else if (word === '--store' || word.startsWith('--store=')) {
+      const value = word === '--store' ? (words.shift() ?? '') : word.slice('--store='.length);
+      const [, source, target] = storePattern.exec(value) ?? [];
+      if (source && target) stores.push([source, target]);
+      else faults.push(`--store: "${value}" is not of the form s3://HOST:PORT=URL`);
+    } else if (word.startsWith('--')) {
+      rest.push(word);
+      const next = words[0];
+      if (!word.includes('=') && next !== undefined && !next.startsWith('-')) rest.push(words.shift() ?? '');
+    } else files.push(word);
+  }
+  if (files.length === 0) faults.push('replay: no FILE was given; expected one or more recordings (NDJSON)');
+  if (faults.length > 0) throw new OptionsError(faults);
+  return { files, dryRun, realClock, stores, rest };
+};
+
+const lineOf = ({ index, queue, experiment, settlement, end }: Replayed): string =>
+  `${String(index + 1).padStart(3)}  ${settlement.padEnd(7)}  ${end.cause.padEnd(18)}  ${queue.name}  ${experiment ?? '-'}  ${end.message}\n`;
+
+/**
+ * Feed recordings through the pipeline and print one line of outcome each.
+ * Exit code: 0 every message was accepted, 1 at least one was not, 2 usage.
+ */
+export const replay = async (argv: readonly string[]): Promise<number> => {
+  try {
+    const { files, dryRun, realClock, stores, rest } = readReplayArguments(argv);
+    // Events would stand between the lines of outcome: they go where EVENTS says, and nowhere without it.
+    const quiet = process.env['EVENTS'] === undefined && !rest.some(word => word.startsWith('--events'));
+    const options = configured(rest, { queues: false });
+    if (options === undefined) return 2;
+    const bus = createEventBus();
+    const sinks = quiet ? undefined : await openEvents(bus, options, redactorOf(options));
+    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores) });
+    const stop = new AbortController();
+    const onSignal = () => {
+      stop.abort(interrupted());
+    };
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+    let refused = 0;
+    try {
+      const messages = from(files).pipe(concatMap(file => readRecording(createReadStream(file), file)));
+      await lastValueFrom(
+        replayMessages(messages, {
+          contextFor: (queue, now) => drivers.contextFor(queue, stop.signal, { now, holdMs: Infinity }),
+          dryRun,
+          realClock,
+          parallel: Math.max(1, Math.floor(drivers.ledger.total.cores)),
+        }).pipe(
+          tap(replayed => {
+            if (replayed.settlement !== 'accept' || replayed.end.cause === 'expired') refused += 1;
+            process.stdout.write(lineOf(replayed));
+          }),
+        ),
+        { defaultValue: undefined },
+      );
+    } finally {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      await drivers.close();
+      await sinks?.close();
+    }
+    return refused === 0 ? 0 : 1;
+  } catch (error) {
+    if (error instanceof OptionsError) {
+      printFaults(error);
+      return 2;
+    }
+    throw asError(error);
+  }
+};

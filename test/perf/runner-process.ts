@@ -1,0 +1,87 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Subject, filter, firstValueFrom, timeout, take, toArray, type Observable } from 'rxjs';
+
+const root = new URL('../../', import.meta.url).pathname;
+
+/** One event line of a runner. */
+export interface EventLine {
+  readonly event: string;
+  readonly queue?: string;
+  readonly experiment?: string;
+  readonly [field: string]: unknown;
+}
+
+/** `bin/runner` as its users start it, and what it tells on stdout. */
+export class RunnerProcess {
+  readonly events: EventLine[] = [];
+  readonly #child: ChildProcess;
+  readonly #events = new Subject<EventLine>();
+  #errors = '';
+
+  /** @param env beside PATH and HOME nothing of the caller's environment is passed on */
+  constructor(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
+    this.#child = spawn(`${root}bin/runner`, [...args], {
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', EVENTS: '-', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const { stdout, stderr } = this.#child;
+    if (!stdout || !stderr) throw new Error('the runner has no pipes');
+    createInterface({ input: stdout }).on('line', line => {
+      if (!line.startsWith('{')) return;
+      const event = JSON.parse(line) as EventLine;
+      this.events.push(event);
+      this.#events.next(event);
+    });
+    stderr.on('data', (chunk: Buffer) => {
+      this.#errors += chunk.toString();
+    });
+    this.#child.once('exit', code => {
+      this.#events.error(new Error(`the runner ended [code=${String(code)}]: ${this.#errors}`));
+    });
+    // Nobody may be waiting when it ends as it should.
+    this.#events.subscribe({ error: () => undefined });
+  }
+
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the runner did not start');
+    return this.#child.pid;
+  }
+
+  get events$(): Observable<EventLine> {
+    return this.#events.asObservable();
+  }
+
+  /** The next `count` events that `matches` likes, counted from now. */
+  next(matches: (event: EventLine) => boolean, count = 1, timeoutMs = 120_000): Promise<EventLine[]> {
+    return firstValueFrom(this.#events.pipe(filter(matches), take(count), toArray(), timeout(timeoutMs)));
+  }
+
+  /** Resident memory in bytes, from /proc. */
+  get residentBytes(): number {
+    const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(this.pid)}/status`, 'utf8'))?.[1];
+    return Number(kib) * 1024;
+  }
+
+  /** CPU time used so far, seconds, user and system. */
+  get cpuSeconds(): number {
+    const fields =
+      readFileSync(`/proc/${String(this.pid)}/stat`, 'utf8')
+        .split(') ')[1]
+        ?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** SIGTERM, and its exit code. */
+  async stop(): Promise<number | null> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
+    const exited = once(this.#child, 'exit') as Promise<[number | null]>;
+    this.#child.kill('SIGTERM');
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), 30_000);
+    const [code] = await exited;
+    clearTimeout(kill);
+    return code;
+  }
+}
