@@ -1,0 +1,18 @@
+import { globSync } from 'node:fs';
+import path from 'node:path';
+
+/** The test files of a run, relative to `root`, sorted.
+ *  `unit`: without test/integration and without the long ones. `long`: the tests of minutes too. `sample`: of those, the first
+ *  of each folder (a folder is a kind). */
+export const chooseTests = (root: string, want: { unit: boolean; long: boolean; sample: boolean }): string[] => {
+  const all = globSync('test/**/*.test.ts', { cwd: root }).sort();
+  const isLong = (file: string): boolean => file.endsWith('.long.test.ts');
+  const short = all.filter(file => !isLong(file));
+  if (want.unit) return short.filter(file => !file.startsWith('test/integration/'));
+  const long = all.filter(isLong);
+  if (want.long) return [...short, ...long];
+  return want.sample ? [...short, ...firstOfEachFolder(long)] : short;
+};
+
+const firstOfEachFolder = (sorted: readonly string[]): string[] =>
+  sorted.filter((file, index) => path.dirname(file) !== path.dirname(sorted[index - 1] ?? ''));
