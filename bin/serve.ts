@@ -43,7 +43,7 @@ export const serve = async (argv: readonly string[]): Promise<number> => {
   try {
     const sinks = await openEvents(bus, options, redactorOf(options));
     try {
-      const { startRunner } = await import('../pipelines/runner.ts');
+      const { startRunner } = await import('../pipelines/start.ts');
       const runner = await startRunner(options, bus);
       signals.attach(runner);
       const { clean } = await runner.finished;

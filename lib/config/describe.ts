@@ -108,5 +108,6 @@ export const withOptionsTable = (document: string): string => {
   const start = document.indexOf(markers.start);
   const end = document.indexOf(markers.end);
   if (start < 0 || end < start) throw new Error(`expected the markers ${markers.start} and ${markers.end}`);
-  return `${document.slice(0, start + markers.start.length)}\n\n${optionsMarkdown()}\n\n${document.slice(end)}`;
+  const unformatted = `<!-- prettier-ignore-start -->\n${optionsMarkdown()}\n<!-- prettier-ignore-end -->`;
+  return `${document.slice(0, start + markers.start.length)}\n\n${unformatted}\n\n${document.slice(end)}`;
 };
