@@ -19,7 +19,7 @@ const aws = (field: Field): Credentials | undefined => {
   field.object();
   const older = field.member('secret_key');
   const secret = field.member('secret_access_key');
-  const keys = pair(field.member('access_key'), secret.absent ? older : secret);
+  const keys = pair(field.member('access_key'), secret.absent && !older.absent ? older : secret);
   const region = field.member('region').text();
   const sessionToken = field.member('session_token').text();
   if (keys === '') return anonymous;
