@@ -27,7 +27,7 @@ const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal
   const tests = named.length > 0 ? named : chooseTests(root, { unit, long: args.includes('--long'), sample: inCi });
   const directory = mkdtempSync(path.join(tmpdir(), 'runner-tap-'));
   const tapFile = path.join(directory, 'all.tap');
-  const reporter = process.stdout.isTTY || passedOn.some(arg => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=dot'];
+  const reporter = process.stdout.isTTY || passedOn.some(arg => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=min'];
   try {
     const child = spawn('tap', ['--disable-coverage', ...reporter, `--output-file=${tapFile}`, ...passedOn, ...tests], {
       cwd: root,

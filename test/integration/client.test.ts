@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from 'amqplib';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { collect, s3ClientStore, submit, usualOutputs, type ClientExperiment } from '../helpers/client.ts';
 import { needService } from '../helpers/services.ts';
 
@@ -25,7 +25,7 @@ interface Request {
   experiment: { key: string; args: string[]; pythonenv: string[]; artifacts: Record<string, { qualified: string }> };
 }
 
-const checkDownload = (test: typeof t, artifacts: Readonly<Record<string, string | null>>): void => {
+const checkDownload = (test: Test, artifacts: Readonly<Record<string, string | null>>): void => {
   test.equal(readFileSync(path.join(artifacts['workspace'] ?? '', 'data/numbers.txt'), 'utf8'), '1 2 3\n');
   test.equal(readFileSync(artifacts['args'] ?? '', 'utf8'), '{"x": 1}\n', 'a single file comes back as a file');
   test.equal(artifacts['retval'], null, 'nothing has stored a retval yet');
@@ -58,7 +58,11 @@ t.test('the client publishes to the broker and downloads from the S3 store', asy
   t.strictSame(experiment.pythonenv, ['wheel==0.45.1']);
   t.match(experiment.artifacts['workspace']?.qualified, /^s3:\/\/127\.0\.0\.1:\d+\/client-test\/blobstore\/.+\.tar$/);
 
-  const collected = await collect(t, { ...session, keys: [...keys, 'unknown'], directory: path.join(directory, 'back') });
+  const collected = await collect(t, {
+    ...session,
+    keys: [...keys, 'unknown'],
+    directory: path.join(directory, 'back'),
+  });
   t.equal(collected[keys[0] ?? '']?.status, 'waiting');
   t.equal(collected['unknown']?.status, null);
   checkDownload(t, collected[keys[0] ?? '']?.artifacts ?? {});
@@ -69,12 +73,25 @@ t.test('the client publishes to its local queue and downloads from a local store
   if (!python) return;
   const directory = t.testdir(files);
   const home = path.join(directory, 'home');
-  const store = { type: 'local', directory: path.join(directory, 'store'), bucket: 'storage', metadataBucket: 'db' } as const;
+  const store = {
+    type: 'local',
+    directory: path.join(directory, 'store'),
+    bucket: 'storage',
+    metadataBucket: 'db',
+  } as const;
 
-  const [key = ''] = await submit(t, { python, home, store, queue: 'local_tests', experiments: [experimentIn(directory)] });
+  const [key = ''] = await submit(t, {
+    python,
+    home,
+    store,
+    queue: 'local_tests',
+    experiments: [experimentIn(directory)],
+  });
   const messages = readdirSync(path.join(home, 'queue/local_tests')).filter(name => name !== 'lock.lock');
   t.equal(messages.length, 1);
-  const { experiment } = JSON.parse(readFileSync(path.join(home, 'queue/local_tests', messages[0] ?? ''), 'utf8')) as Request;
+  const { experiment } = JSON.parse(
+    readFileSync(path.join(home, 'queue/local_tests', messages[0] ?? ''), 'utf8'),
+  ) as Request;
   t.equal(experiment.key, key);
   t.match(experiment.artifacts['workspace']?.qualified, /^file:\//);
 

@@ -1,7 +1,7 @@
 /** `npm run bench [name...]`: runs the benches beside this file one after another against real services, prints what they
  *  measured beside what they have to reach, and ends with exit code 1 where one doesn't reach it.
  *  A run of all of them writes its table to docs/performance.md. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import path from 'node:path';
 import { say, withServices } from '../services/with-services.ts';
@@ -9,13 +9,14 @@ import type { Bench, Row } from './bench.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
-/** Every file here that exports a `bench`, by name. */
+/** Every file here that exports a `bench`, by name. Their text tells, since some of the others are programs that act on import. */
 const findBenches = async (): Promise<Bench[]> => {
-  const files = readdirSync(import.meta.dirname).filter(
-    file => file.endsWith('.ts') && file !== path.basename(import.meta.filename),
+  const here = import.meta.dirname;
+  const files = readdirSync(here).filter(
+    file => file.endsWith('.ts') && /^export const bench\b/m.test(readFileSync(path.join(here, file), 'utf8')),
   );
-  const modules = await Promise.all(files.sort().map(file => import(`./${file}`) as Promise<{ bench?: Bench }>));
-  return modules.flatMap(({ bench }) => bench ?? []);
+  const modules = await Promise.all(files.sort().map(file => import(`./${file}`) as Promise<{ bench: Bench }>));
+  return modules.map(({ bench }) => bench);
 };
 
 const runBench = async (bench: Bench): Promise<Row[]> => {

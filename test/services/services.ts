@@ -59,7 +59,9 @@ export const startServices = async (signal: AbortSignal, say: (line: string) => 
 
 const stopAll = async (names: readonly string[], directory: string, say: (line: string) => void): Promise<void> => {
   const results = await Promise.all(names.map(name => runScript(name, 'stop', directory)));
-  const problems = results.flatMap(({ problem }, index) => (problem === undefined ? [] : [`${names[index]}: ${problem}`]));
+  const problems = results.flatMap(({ problem }, index) =>
+    problem === undefined ? [] : [`${names[index]}: ${problem}`],
+  );
   if (problems.length > 0) say(`could not stop all; see ${directory}: ${problems.join('; ')}`);
   else rmSync(directory, { recursive: true, force: true });
 };
@@ -122,7 +124,9 @@ const stopAbandoned = async (say: (line: string) => void): Promise<void> => {
 
 /** A process's start time in clock ticks (field 22 of /proc/PID/stat, proc(5)); undefined when there is none. */
 const startTime = (pid: number): string | undefined =>
-  read(`/proc/${pid}/stat`)?.replace(/^.*\) /s, '').split(' ')[19];
+  read(`/proc/${pid}/stat`)
+    ?.replace(/^.*\) /s, '')
+    .split(' ')[19];
 
 const read = (file: string): string | undefined => {
   try {

@@ -9,5 +9,9 @@ export interface Summary {
 export const summary = (tap: string): Summary => {
   const closing = tap.match(/^# \{ total: .*\}$/gm)?.at(-1);
   const count = (name: string): number => Number(closing?.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? 0);
-  return { passed: count('pass'), failed: closing === undefined ? 1 : count('fail'), skipped: count('skip') + count('todo') };
+  return {
+    passed: count('pass'),
+    failed: closing === undefined ? 1 : count('fail'),
+    skipped: count('skip') + count('todo'),
+  };
 };

@@ -8,26 +8,24 @@ export const withServices = async (
 ): Promise<void> => {
   const interrupted = new AbortController();
   let exitCode = 1;
+  let signalExitCode: number | undefined;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (interrupted.signal.aborted) return;
       say(`${name}: stopping`);
-      exitCode = 128 + constants.signals[name];
+      signalExitCode = 128 + constants.signals[name];
       interrupted.abort();
     });
   }
   const services = await startServices(interrupted.signal, say);
   try {
-    if (!interrupted.signal.aborted) {
-      const result = await work(services, interrupted.signal);
-      if (!interrupted.signal.aborted) exitCode = result;
-    }
+    if (!interrupted.signal.aborted) exitCode = await work(services, interrupted.signal);
   } catch (error) {
     console.error(error);
   } finally {
     await services.stop();
   }
-  process.exitCode = exitCode;
+  process.exitCode = signalExitCode ?? exitCode;
 };
 
 const startedMs = Date.now();

@@ -1,0 +1,73 @@
+/** Which part of the code may import which: bin -> pipelines -> stages -> drivers -> flow, errors, events -> model.
+ *  Read by eslint.config.js, which shows a breach where it is written, and by test/layering.test.ts, which finds all of them. */
+
+export type Layer =
+  'bin' | 'index' | 'pipelines' | 'stages' | 'config' | 'drivers' | 'flow' | 'errors' | 'events' | 'model';
+
+/** What a layer may import beside itself. Packages and Node's own modules are free, except where `importsNoPackages` says so. */
+export const arrows: Readonly<Record<Layer, readonly Layer[]>> = {
+  bin: ['index', 'pipelines', 'stages', 'config', 'drivers', 'flow', 'errors', 'events', 'model'],
+  index: ['stages', 'config', 'drivers', 'flow', 'errors', 'events', 'model'],
+  pipelines: ['stages', 'config', 'drivers', 'flow', 'errors', 'events', 'model'],
+  stages: ['drivers', 'flow', 'errors', 'events', 'model'],
+  config: ['drivers', 'flow', 'errors', 'events', 'model'],
+  drivers: ['flow', 'errors', 'events', 'model'],
+  flow: ['errors', 'events', 'model'],
+  events: ['errors', 'model'],
+  errors: ['model'],
+  model: [],
+};
+
+/** The model is types; the one module it may name is Node's, for the types of streams. */
+export const importsNoPackages: readonly Layer[] = ['model'];
+
+/** Where a layer's files are: a folder, or one file. The first match counts. */
+export const places: readonly (readonly [prefix: string, layer: Layer])[] = [
+  ['bin/', 'bin'],
+  ['pipelines/', 'pipelines'],
+  ['lib/index.ts', 'index'],
+  ['lib/stages/', 'stages'],
+  ['lib/config/', 'config'],
+  ['lib/flow/', 'flow'],
+  ['lib/errors.ts', 'errors'],
+  ['lib/telemetry/events.ts', 'events'],
+  ['lib/model/', 'model'],
+  ['lib/', 'drivers'],
+];
+
+/** Files in lib/stages that are no stage but a part of one: any stage may import them. */
+export const stageParts: readonly string[] = ['lib/stages/settlements.ts'];
+
+/** In these folders only the named files, which speak for every driver there, are seen from outside. What else is in them is a
+ *  concrete driver, or belongs to one. */
+export const interfaces: Readonly<Record<string, readonly string[]>> = {
+  'lib/queues/': ['queue.ts', 'take-next.ts'],
+  'lib/storage/': ['object-store.ts'],
+  'lib/executors/': ['executor.ts'],
+};
+
+/** Who sees concrete drivers. */
+export const seesConcreteDrivers = (file: string): boolean =>
+  file === 'pipelines/drivers.ts' || file.startsWith('bin/');
+
+export const layerOf = (file: string): Layer | undefined => places.find(([prefix]) => file.startsWith(prefix))?.[1];
+
+/** The arrow that an import breaks, in words; undefined when it breaks none.
+ *  In: paths relative to the root, `target` a project file (`lib/model/delivery.ts`) or a bare package name. */
+export const breach = (file: string, target: string, isPackage: boolean): string | undefined => {
+  const from = layerOf(file);
+  if (from === undefined) return undefined;
+  if (isPackage) {
+    return importsNoPackages.includes(from) && !target.startsWith('node:') ? `${from} imports no packages` : undefined;
+  }
+  const to = layerOf(target);
+  if (to === undefined) return `${target} is not in lib, pipelines or bin`;
+  if (from === 'stages' && to === 'stages' && !stageParts.includes(target)) return 'a stage sees no sibling stage';
+  if (from !== to && !arrows[from].includes(to))
+    return `${from} may import ${arrows[from].join(', ') || 'only itself'}, not ${to}`;
+  const folder = Object.keys(interfaces).find(prefix => target.startsWith(prefix));
+  const isConcrete =
+    folder !== undefined && !file.startsWith(folder) && !interfaces[folder]?.includes(target.slice(folder.length));
+  if (isConcrete && !seesConcreteDrivers(file)) return 'only pipelines/drivers.ts and bin see concrete drivers';
+  return undefined;
+};
