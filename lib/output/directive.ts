@@ -11,6 +11,7 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 const QUOTE = 0x22;
 const SPACE = 0x20;
+const TAB = 0x09;
 
 const isOperation = (value: Json): value is JsonObject => isObject(value) && Object.hasOwn(value, 'op');
 
@@ -26,7 +27,12 @@ const looksLikeDirective = (line: string): boolean => {
   if (first === OPEN_OBJECT) return (second === QUOTE || second <= SPACE) && (last === CLOSE_OBJECT || last <= SPACE);
   if (first === OPEN_ARRAY)
     return (second === OPEN_OBJECT || second <= SPACE) && (last === CLOSE_ARRAY || last <= SPACE);
-  return first <= SPACE;
+  return false;
+};
+
+const startsWithBlank = (line: string): boolean => {
+  const first = line.charCodeAt(0);
+  return first === SPACE || first === TAB;
 };
 
 /**
@@ -34,14 +40,11 @@ const looksLikeDirective = (line: string): boolean => {
  * Source: spec "Metadata".
  */
 export const readDirective = (line: string): Directive | undefined => {
-  if (!looksLikeDirective(line)) return undefined;
-  if (line.charCodeAt(0) <= SPACE) {
-    const trimmed = line.trimStart();
-    return trimmed === '' ? undefined : readDirective(trimmed);
-  }
+  const text = startsWithBlank(line) ? line.trim() : line;
+  if (!looksLikeDirective(text)) return undefined;
   let value: Json;
   try {
-    value = JSON.parse(line) as Json;
+    value = JSON.parse(text) as Json;
   } catch {
     return undefined;
   }

@@ -39,6 +39,8 @@ for (const text of [
   '{"a":',
   '{"a":1} x',
   'null',
+  '\u0000\u0000\u0000',
+  '\u00a0 a',
 ]) {
   t.test(`${JSON.stringify(text)} is a line of text`, async t => {
     const { document, shape } = after(text);
