@@ -21,13 +21,11 @@ const isOperation = (value: Json): value is JsonObject => isObject(value) && Obj
  */
 const looksLikeDirective = (line: string): boolean => {
   const first = line.charCodeAt(0);
+  if ((first !== OPEN_OBJECT && first !== OPEN_ARRAY) || line.length < 3) return false;
   const last = line.charCodeAt(line.length - 1);
-  if (line.length < 3) return false;
   const second = line.charCodeAt(1);
   if (first === OPEN_OBJECT) return (second === QUOTE || second <= SPACE) && (last === CLOSE_OBJECT || last <= SPACE);
-  if (first === OPEN_ARRAY)
-    return (second === OPEN_OBJECT || second <= SPACE) && (last === CLOSE_ARRAY || last <= SPACE);
-  return false;
+  return (second === OPEN_OBJECT || second <= SPACE) && (last === CLOSE_ARRAY || last <= SPACE);
 };
 
 const startsWithBlank = (line: string): boolean => {
