@@ -41,7 +41,7 @@ const observe = (
 ) => {
   const events: Event[] = [];
   const emit: Emit = (name, fields) => {
-    events.push({ name, fields: fields as Record<string, unknown> });
+    events.push({ name, fields: fields });
   };
   const outputFile = join(directory, 'output');
   const document = createDocument();
