@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { close as closeFd, constants, fstatSync, openSync, write as writeFd } from 'node:fs';
 
 /** Lines on their way to a file, a pipe or a terminal; bounded, never waited for. */
@@ -20,8 +21,8 @@ const errorRetryMs = 1000;
 
 /**
  * A descriptor of the same pipe or terminal that answers EAGAIN instead of blocking. It is opened anew, since the flag on a
- * shared one would be set for every process that has it. Files, sockets and systems without /proc keep the descriptor itself:
- * a thread of the pool writes to it.
+ * shared one would be set for every process that has it. Files and systems without /proc keep the descriptor itself: a thread
+ * of the pool writes to it.
  */
 const nonBlocking = (fd: number): number => {
   const stat = fstatSync(fd);
@@ -31,6 +32,27 @@ const nonBlocking = (fd: number): number => {
   } catch {
     return fd;
   }
+};
+
+type Write = (bytes: Buffer, from: number, done: (error: NodeJS.ErrnoException | null, count: number) => void) => void;
+
+/**
+ * How bytes get to a descriptor. A socket (the journal's, a parent's) can't be opened anew: the event loop writes to it, since a
+ * thread that is stuck in a write would keep the process from ending.
+ */
+const writeTo = (fd: number): Write => {
+  if (!fstatSync(fd).isSocket())
+    return (bytes, from, done) => {
+      writeFd(fd, bytes, from, done);
+    };
+  const socket = new Socket({ fd, readable: false, writable: true }).unref();
+  // Each write's callback tells it too.
+  socket.on('error', () => undefined);
+  return (bytes, from, done) => {
+    socket.write(bytes.subarray(from), error => {
+      done(error ?? null, bytes.length - from);
+    });
+  };
 };
 
 /** O_NONBLOCK: a named pipe without a reader fails at once, it isn't waited for. */
@@ -48,6 +70,7 @@ const openFile = (path: string): number =>
  */
 export const createLineWriter = (target: number | string, { maxBytes, onError }: LineWriterOptions): LineWriter => {
   const fd = typeof target === 'number' ? nonBlocking(target) : openFile(target);
+  const write = writeTo(fd);
   let lines: { readonly text: string; readonly bytes: number }[] = [];
   let waitingBytes = 0;
   let batch: { readonly bytes: Buffer; readonly lines: number; sent: number } | undefined;
@@ -76,7 +99,7 @@ export const createLineWriter = (target: number | string, { maxBytes, onError }:
       lines = [];
     }
     const writing = batch;
-    writeFd(fd, writing.bytes, writing.sent, (error, count) => {
+    write(writing.bytes, writing.sent, (error, count) => {
       if (error !== null) {
         failed(error);
         return;

@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { commandHelp, generalHelp } from '../../bin/help.ts';
+import { commands, type CommandName } from '../../bin/commands.ts';
+
+const main = fileURLToPath(new URL('../../bin/main.ts', import.meta.url));
+const run = (args: readonly string[], env: Record<string, string> = {}) =>
+  new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { env: { PATH: process.env['PATH'], ...env } },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+      },
+    );
+  });
+
+t.test('--version is the one of package.json', async t => {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  t.same(await run(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+t.test('--help tells commands, options and exit codes', async t => {
+  const { code, stdout } = await run(['--help'], { COLUMNS: '80' });
+  t.equal(code, 0);
+  t.match(stdout, /^Usage: runner[^]*Commands:\n {2}serve [^]*--amqp-url[^]*Exit codes:\n {2}0 /);
+  t.same(
+    stdout.split('\n').filter(line => [...line].length > 80),
+    [],
+  );
+});
+
+t.test('each command has a help of its own', async t => {
+  for (const name of Object.keys(commands) as CommandName[])
+    t.match(commandHelp(name, 100), new RegExp(`^Usage: runner ${name}\\b[^]*Exit codes:`));
+  t.equal((await run(['help', 'demo'])).stdout, (await run(['demo', '--help'])).stdout);
+  t.match(generalHelp(100), /replay {6}\S/);
+});
+
+t.test('an unknown command is refused with the nearest name', async t => {
+  t.same(await run(['chekc']), {
+    code: 2,
+    stdout: '',
+    stderr: 'runner: there is no command "chekc"; did you mean check?\n',
+  });
+});
+
+t.test('options that can not be used end serve with 2, one line each on stderr', async t => {
+  t.same(await run(['--max-cores=x'], { QUEUE_ROOT: '/q', MAX_MEM: 'lots' }), {
+    code: 2,
+    stdout: '',
+    stderr:
+      'runner: --max-cores (MAX_CORES): found "x" on the command line, expected a whole number\n' +
+      'runner: --max-mem (MAX_MEM): found "lots" in the environment, expected a size such as 3gb, 512mib, 0\n',
+  });
+});

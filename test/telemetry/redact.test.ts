@@ -1,0 +1,61 @@
+import t from 'tap';
+import { createRedactor, passwordsOf } from '../../lib/telemetry/redact.ts';
+
+t.test('with no secret known a text is given back as it is', async t => {
+  const text = 'nothing to hide';
+  t.equal(createRedactor().redact(text), text);
+});
+
+t.test('a secret is replaced wherever it stands, plain, URL-encoded and as JSON writes it', async t => {
+  const redactor = createRedactor();
+  const secret = 'pa"ss/w rd\\x';
+  redactor.add(secret);
+  const line = JSON.stringify({
+    a: secret,
+    url: `http://u:${encodeURIComponent(secret)}@h/${encodeURI(secret)}`,
+    b: secret,
+  });
+  t.equal(redactor.redact(line), '{"a":"[redacted]","url":"http://u:[redacted]@h/[redacted]","b":"[redacted]"}');
+  t.equal(redactor.redact(`${secret}${secret}`), '[redacted][redacted]');
+});
+
+t.test('secrets shorter than 8 bytes are let be, bytes and not characters count', async t => {
+  const redactor = createRedactor();
+  redactor.add('1234567');
+  redactor.add('ääää');
+  t.equal(redactor.redact('1234567 ääää'), '1234567 [redacted]');
+});
+
+t.test('a secret that contains another goes as a whole', async t => {
+  const redactor = createRedactor();
+  redactor.add('12345678');
+  redactor.add('x12345678y');
+  t.equal(redactor.redact('x12345678y 12345678'), '[redacted] [redacted]');
+});
+
+t.test('replacement patterns in texts and secrets are no patterns', async t => {
+  const redactor = createRedactor();
+  redactor.add('$&$1.*[secret]');
+  t.equal(redactor.redact('a $&$1.*[secret] $& b'), 'a [redacted] $& b');
+});
+
+t.test('a secret is known as long as somebody has it', async t => {
+  const redactor = createRedactor();
+  const first = redactor.add('the secret');
+  const second = redactor.add('the secret');
+  first();
+  first();
+  t.equal(redactor.redact('the secret'), '[redacted]', 'a second call of the same forgets nothing of others');
+  second();
+  t.equal(redactor.redact('the secret'), 'the secret');
+});
+
+t.test('a secret that is no well-formed Unicode does no harm', async t => {
+  const redactor = createRedactor();
+  redactor.add('\ud800 half a pair');
+  t.equal(redactor.redact('x \ud800 half a pair'), 'x [redacted]');
+});
+
+t.test('passwords of URLs are found as written and decoded', async t => {
+  t.same(passwordsOf(['amqp://u:p%40ss@h', 'http://h', 'no url', 'amqp://u:100%@h']), ['p%40ss', 'p@ss', '100%']);
+});
