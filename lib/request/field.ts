@@ -4,12 +4,31 @@ import { isSecretMember } from './secrets.ts';
 import { parseSize, sizeExamples } from './sizes.ts';
 import { withoutUrlSecrets } from './without-credentials.ts';
 
+/** More faults than these are counted, not told: nobody reads them, and a stranger's message may have millions. */
+const maxTold = 20;
+
+/** More items or members than these are no request: no program can be started with them. */
+const maxMembers = 100_000;
+
 /** Collects in words what is wrong with a request. */
 export class Faults {
-  readonly list: string[] = [];
+  readonly #told: string[] = [];
+  #count = 0;
 
-  add(fault: string): void {
-    this.list.push(fault);
+  /** `fault` is called only where its words will be told. */
+  add(fault: () => string): void {
+    this.#count += 1;
+    if (this.#told.length < maxTold) this.#told.push(fault());
+  }
+
+  get any(): boolean {
+    return this.#count > 0;
+  }
+
+  /** A line for each. */
+  get text(): string {
+    const more = this.#count - this.#told.length;
+    return [...this.#told, ...(more > 0 ? [`and ${more} more`] : [])].join('\n');
   }
 }
 
@@ -65,8 +84,11 @@ export class Field {
 
   /** Record that the value is not what it should be: `notWhat` finishes "is not …". Free text is not shown: `hidden`. */
   fault(notWhat: string, expected: string, hidden = false): undefined {
-    const what = (hidden || this.#secret) && !this.absent ? 'the value (not shown)' : shown(this.value);
-    return this.wrong(`${what} is not ${notWhat}`, expected);
+    this.#faults.add(() => {
+      const what = (hidden || this.#secret) && !this.absent ? 'the value (not shown)' : shown(this.value);
+      return `${this.path}: ${what} is not ${notWhat}; expected ${expected}`;
+    });
+    return undefined;
   }
 
   /** Record that something that must be there is not. */
@@ -76,7 +98,7 @@ export class Field {
 
   /** Record what is wrong in words that don't show the value. */
   wrong(what: string, expected: string): undefined {
-    this.#faults.add(`${this.path}: ${what}; expected ${expected}`);
+    this.#faults.add(() => `${this.path}: ${what}; expected ${expected}`);
     return undefined;
   }
 
@@ -93,16 +115,15 @@ export class Field {
 
   /** The members of an object, those with null left out. */
   members(): readonly (readonly [string, Field])[] {
-    return Object.entries(this.object() ?? {})
+    return this.#bounded(Object.entries(this.object() ?? {}), 'members')
       .filter(([, value]) => value !== null)
       .map(([name, value]) => [name, new Field(value, name, this.#faults, this)] as const);
   }
 
-  /** The items of a list; none where it is absent. */
-  items(): readonly Field[] {
-    if (this.absent) return [];
-    if (Array.isArray(this.value)) return this.value.map((item, at) => new Field(item, at, this.#faults, this));
-    this.fault('a list', 'a list of strings');
+  /** A list, or nothing of it where there are too many. */
+  #bounded<T>(list: readonly T[], what: string): readonly T[] {
+    if (list.length <= maxMembers) return list;
+    this.wrong(`${list.length} ${what}`, `at most ${maxMembers}`);
     return [];
   }
 
@@ -119,9 +140,15 @@ export class Field {
       : this.text();
   }
 
-  /** The items of a list of texts, each as `argument` gives it; an empty text stays. */
+  /** The items of a list of texts, each as `argument` gives it; an empty text stays. None where the list is absent. */
   arguments(): readonly string[] {
-    return this.items().map(item => {
+    if (this.absent) return [];
+    if (!Array.isArray(this.value)) {
+      this.fault('a list', 'a list of strings');
+      return [];
+    }
+    return this.#bounded<unknown>(this.value, 'items').map((value, at) => {
+      const item = new Field(value, at, this.#faults, this);
       if (item.absent) item.fault('a string', 'a string');
       return item.argument() ?? '';
     });
@@ -133,15 +160,16 @@ export class Field {
   }
 
   flag(): boolean | undefined {
-    if (this.absent || typeof this.value === 'boolean') return this.value as boolean | undefined;
+    if (this.value === undefined || typeof this.value === 'boolean') return this.value;
     return this.fault('true or false', 'true or false');
   }
 
   /** A number that is not below zero. */
   amount(): number | undefined {
     if (this.absent) return undefined;
-    const ok = typeof this.value === 'number' && Number.isFinite(this.value) && this.value >= 0;
-    return ok ? (this.value as number) : this.fault('a number of seconds', 'a number from 0 up');
+    const { value } = this;
+    if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+    return this.fault('a number of seconds', 'a number from 0 up');
   }
 
   /** A whole number from 0 up, or a text that is one. */

@@ -8,9 +8,6 @@ import { readResources } from './resources.ts';
 import { shellUnquote } from './shquote.ts';
 import { withoutUndefined } from './without-undefined.ts';
 
-/** More faults than these are counted, not told. */
-const maxFaultsTold = 20;
-
 const pythonVersion = (field: Field): string | undefined => {
   const version = field.label();
   if (version === undefined || /^\d{1,4}(\.\d{1,4}){0,3}$/.test(version)) return version;
@@ -61,10 +58,8 @@ const readConfig = (config: Field) => {
   };
 };
 
-const refuse = (faults: readonly string[]): never => {
-  const told = faults.slice(0, maxFaultsTold);
-  if (faults.length > told.length) told.push(`and ${faults.length - told.length} more`);
-  throw new AttemptError('not-a-request', `not a request: ${told.join('\n')}`);
+const refuse = (faults: Faults): never => {
+  throw new AttemptError('not-a-request', `not a request: ${faults.text}`);
 };
 
 /**
@@ -80,8 +75,9 @@ export const parseRequest = (message: JsonObject): Request => {
   const faults = new Faults();
   const root = new Field(message, '', faults);
   const experiment = root.member('experiment');
-  if (experiment.absent) return refuse(["experiment: missing; expected an object with the experiment's key"]);
-  if (experiment.object("an object with the experiment's key") === undefined) return refuse(faults.list);
+  const expected = "an object with the experiment's key";
+  if (experiment.absent) experiment.missing(expected);
+  if (experiment.object(expected) === undefined) return refuse(faults);
   const request = { ...readExperiment(experiment), ...readConfig(root.member('config')), raw: message };
-  return faults.list.length === 0 ? withoutUndefined(request) : refuse(faults.list);
+  return faults.any ? refuse(faults) : withoutUndefined(request);
 };

@@ -141,4 +141,6 @@ t.test('every fault is told, up to a number that people read', async t => {
   const many = faultsOf(experiment({ args: Array.from({ length: 100 }, (_, at) => at) }));
   t.equal(many.length, 21);
   t.equal(many.at(-1), 'and 80 more');
+  const endless = experiment({ args: Array.from({ length: 100_001 }, () => '') });
+  t.strictSame(faultsOf(endless), ['experiment.args: 100001 items; expected at most 100000']);
 });

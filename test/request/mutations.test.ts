@@ -10,9 +10,9 @@ import { clearMessages, recorded } from '../helpers/recorded.ts';
 const codes = new Set(['malformed', 'not-a-request', 'too-large']);
 const maxMs = 1000;
 
-/** What becomes of a body: always one of these, in bounded time. Anything else throws and fails the property. */
-const outcomeOf = (body: Buffer): 'request' | 'envelope' | 'refused' => {
-  const start = performance.now();
+type Outcome = 'request' | 'envelope' | 'refused';
+
+const tryOut = (body: Buffer): Outcome => {
   try {
     const message = readMessage(body);
     if (message.type === 'envelope') return 'envelope';
@@ -25,9 +25,15 @@ const outcomeOf = (body: Buffer): 'request' | 'envelope' | 'refused' => {
     if (!(error instanceof AttemptError) || !codes.has(error.code)) throw error;
     if (error.message.length > 10_000) throw new Error('a message that nobody reads', { cause: error });
     return 'refused';
-  } finally {
-    if (performance.now() - start > maxMs) throw new Error(`took more than ${maxMs} ms`);
   }
+};
+
+/** What becomes of a body: always one of these, in bounded time. Anything else throws and fails the property. */
+const outcomeOf = (body: Buffer): Outcome => {
+  const start = performance.now();
+  const outcome = tryOut(body);
+  if (performance.now() - start > maxMs) throw new Error(`took more than ${maxMs} ms`);
+  return outcome;
 };
 
 const bodies = [...clearMessages, 'rmq_secure'].map(recorded);
@@ -74,7 +80,7 @@ const mutatedValue = anyBody.chain(body => {
   const value = JSON.parse(body.toString()) as unknown;
   return fc
     .tuple(fc.constantFrom(...pathsOf(value)), fc.option(oddValue, { nil: undefined, freq: 4 }))
-    .map(([path, put]) => ({ path, body: Buffer.from(JSON.stringify(withAt(value, path, put)) ?? '') }));
+    .map(([path, put]) => ({ path, body: Buffer.from(JSON.stringify(withAt(value, path, put) ?? null)) }));
 });
 
 t.test('a recorded message with a member replaced or gone always has a typed outcome', async () => {
@@ -90,7 +96,7 @@ t.test('each single member of each recorded message can be gone or of any type',
     const value = JSON.parse(body.toString()) as unknown;
     for (const path of pathsOf(value)) {
       for (const put of [undefined, null, '', 5, -1, 'x', true, [], {}, [null], [{}], { x: null }]) {
-        outcomeOf(Buffer.from(JSON.stringify(withAt(value, path, put)) ?? ''));
+        outcomeOf(Buffer.from(JSON.stringify(withAt(value, path, put) ?? null)));
         outcomes += 1;
       }
     }
@@ -207,8 +213,13 @@ t.test('what is stored of any request holds none of its credentials', async t =>
 
 t.test('a message full of one thing takes no long time', async t => {
   const hostile = [
-    { experiment: { key: 'k', args: Array.from({ length: 200_000 }, () => "'a b'") } },
-    { experiment: { key: 'k', args: Array.from({ length: 200_000 }, () => 5) } },
+    { experiment: { key: 'k', args: Array.from({ length: 100_000 }, () => "'a b'") } },
+    { experiment: { key: 'k', args: Array.from({ length: 100_000 }, () => 5) } },
+    { experiment: { key: 'k', args: Array.from({ length: 5_000_000 }, () => 5) } },
+    {
+      experiment: { key: 'k' },
+      config: { env: Object.fromEntries(Array.from({ length: 100_000 }, (_, at) => [at, []])) },
+    },
     { experiment: { key: 'k', args: [`'${`'"'"'`.repeat(500_000)}'`] } },
     { experiment: { key: 'k', resources_needed: { ram: '1'.repeat(5_000_000) }, max_duration: '1'.repeat(5_000_000) } },
     { experiment: { key: '://@'.repeat(1_000_000) } },
