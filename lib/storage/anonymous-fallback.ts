@@ -1,0 +1,23 @@
+import { StoreError } from '../errors.ts';
+import type { ObjectStore } from './object-store.ts';
+
+/**
+ * A store that is read once more without credentials where they were refused: public data. Writing is never tried anonymously.
+ * Errors: those of the first try, where the second is refused as well.
+ */
+export const withAnonymousFallback = (store: ObjectStore, anonymous: () => ObjectStore): ObjectStore => ({
+  name: store.name,
+  get: async (key, signal) => {
+    try {
+      return await store.get(key, signal);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'denied') throw error;
+      return anonymous()
+        .get(key, signal)
+        .catch(() => Promise.reject(error));
+    }
+  },
+  put: (key, body, options) => store.put(key, body, options),
+  list: (prefix, signal) => store.list(prefix, signal),
+  delete: (key, signal) => store.delete(key, signal),
+});
