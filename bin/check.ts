@@ -1,4 +1,4 @@
-import { hasColors } from './colours.ts';
+import { columns, hasColors } from './terminal.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import { loadOptions } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
@@ -34,7 +34,7 @@ const optionsFindings = (options: Options): readonly Finding[] => [
  */
 export const check = async (argv: readonly string[]): Promise<number> => {
   const json = argv.includes('--json');
-  const report = reportFinding({ json, colours: hasColors() });
+  const report = reportFinding({ json, colours: hasColors(), columns: columns() });
   const print = (name: string, finding: Finding) => process.stdout.write(`${report(name, finding)}\n`);
   let options: Options;
   try {

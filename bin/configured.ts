@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { sinkPlace } from '../lib/config/event-sinks.ts';
 import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
-import { hasColors } from './colours.ts';
+import { hasColors } from './terminal.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import type { EventBus } from '../lib/telemetry/events.ts';
 import { createRedactor, passwordsOf, type Redactor } from '../lib/telemetry/redact.ts';

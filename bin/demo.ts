@@ -6,7 +6,7 @@ import { loadOptions } from '../lib/config/load.ts';
 import { createEventBus } from '../lib/telemetry/events.ts';
 import { openSinks } from '../lib/telemetry/sinks.ts';
 import { startRunner } from '../pipelines/start.ts';
-import { hasColors } from './colours.ts';
+import { hasColors } from './terminal.ts';
 import { demoExperiments, submitDemo } from './demo/submit.ts';
 import { summarise } from './demo/summary.ts';
 

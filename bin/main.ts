@@ -2,12 +2,8 @@ import { closest, distance } from 'fastest-levenshtein';
 import { messageOf } from '../lib/errors.ts';
 import { commands, isCommand } from './commands.ts';
 import { commandHelp, generalHelp } from './help.ts';
+import { columns } from './terminal.ts';
 import { version } from './version.ts';
-
-const columns = (): number => {
-  const asked = process.stdout.isTTY ? process.stdout.columns : Number(process.env['COLUMNS'] ?? 100);
-  return Math.min(Math.max(asked || 100, 60), 120);
-};
 
 const print = (text: string): number => {
   process.stdout.write(`${text}\n`);

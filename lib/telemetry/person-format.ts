@@ -74,7 +74,9 @@ const phrase = (name: string, value: unknown): string => {
 
 const phrases = (fields: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(fields)
-    .filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .filter(
+      ([name, value]) => value !== null && value !== undefined && value !== '' && !(name === 'delayMs' && value === 0),
+    )
     .map(([name, value]) => phrase(name, value));
 
 const clock = (atMs: number): string => new Date(atMs).toTimeString().slice(0, 8);
@@ -88,8 +90,10 @@ export const personFormat = (colours: boolean): EventFormat => {
     return [
       paint('dim', clock(atMs)),
       paint(style, mark),
-      paint('cyan', fit(queue ?? '', queueWidth)),
-      fit(experiment ?? '', experimentWidth),
+      // What is about the runner itself needs no empty columns.
+      ...(queue === undefined && experiment === undefined
+        ? []
+        : [paint('cyan', fit(queue ?? '', queueWidth)), fit(experiment ?? '', experimentWidth)]),
       paint(style, what.padEnd(eventWidth)),
       paint(level === 'debug' ? 'dim' : 'reset', printable(phrases(fields).join(' · '))),
     ]

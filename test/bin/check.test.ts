@@ -84,8 +84,11 @@ t.test('a check that throws is a failure with its words', async t => {
 t.test('a finding is told in aligned lines, or as JSON', async t => {
   const finding = { status: 'warning', found: 'a', expected: 'b', remedy: 'c' } as const;
   t.equal(
-    reportFinding({ json: false, colours: false })('uv', finding),
+    reportFinding({ json: false, colours: false, columns: 80 })('uv', finding),
     ['warning  uv                   a', `${' '.repeat(30)}expected: b`, `${' '.repeat(30)}remedy: c`].join('\n'),
   );
-  t.same(JSON.parse(reportFinding({ json: true, colours: true })('uv', finding)), { check: 'uv', ...finding });
+  t.same(JSON.parse(reportFinding({ json: true, colours: true, columns: 80 })('uv', finding)), {
+    check: 'uv',
+    ...finding,
+  });
 });

@@ -30,7 +30,7 @@ t.test('long names lose their middle, so that columns stay aligned', async t => 
 
 t.test('fields that explain themselves come without their name', async t => {
   const line = format({ ...event, event: 'settled', fields: { settlement: 'accept', cause: 'succeeded', delayMs: 0 } });
-  t.match(line, /settled {10}accept · succeeded · delay 0 ms$/);
+  t.match(line, /settled {10}accept · succeeded$/);
 });
 
 t.test('text of an experiment does not steer the terminal', async t => {
