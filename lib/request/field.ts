@@ -39,7 +39,8 @@ const shown = (value: unknown): string => {
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (isJsonObject(value)) return 'an object';
-  return typeof value === 'string' ? JSON.stringify(shorten(withoutUrlSecrets(value))) : String(value);
+  if (typeof value === 'number') return String(value);
+  return JSON.stringify(typeof value === 'string' ? shorten(withoutUrlSecrets(value)) : value);
 };
 
 const plainName = /^[A-Za-z_][\w-]{0,63}$/;
