@@ -92,10 +92,8 @@ t.test('JSON that is no object is refused', async t => {
 });
 
 t.test('a message above the limit is not even parsed', async t => {
-  const start = performance.now();
   const big = Buffer.alloc(50 * 1024 * 1024, 'x');
   t.equal(refusal(big), 'too-large: the message is larger than any request [bytes=52428800, maxBytes=16777216]');
-  t.ok(performance.now() - start < 500);
   t.equal(refusal('{"a": 1}', 8), 'read');
   t.match(refusal('{"a": 12}', 8), /^too-large/);
 });

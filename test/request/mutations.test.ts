@@ -8,7 +8,7 @@ import { withoutCredentials } from '../../lib/request/without-credentials.ts';
 import { clearMessages, recorded } from '../helpers/recorded.ts';
 
 const codes = new Set(['malformed', 'not-a-request', 'too-large']);
-const maxMs = 1000;
+const maxMs = 5000;
 
 type Outcome = 'request' | 'envelope' | 'refused';
 
@@ -231,6 +231,6 @@ t.test('a message full of one thing takes no long time', async t => {
     } catch (error) {
       t.ok(error instanceof AttemptError);
     }
-    t.ok(performance.now() - start < 2000, `${(performance.now() - start).toFixed(0)} ms`);
+    t.ok(performance.now() - start < 10_000, `${(performance.now() - start).toFixed(0)} ms`);
   }
 });

@@ -75,5 +75,5 @@ t.test('no text takes long', async t => {
     withoutUrlSecrets(`x://${part.repeat(Math.floor(1e6 / part.length))}`);
     withoutUrlSecrets(`amqp://${part.repeat(Math.floor(1e6 / part.length))}`);
   }
-  t.ok(performance.now() - start < 2000, `${performance.now() - start} ms`);
+  t.ok(performance.now() - start < 10_000, `${performance.now() - start} ms`);
 });
