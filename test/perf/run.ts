@@ -9,19 +9,22 @@ import type { Bench, Row } from './bench.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 
-/** Every file here that exports a `bench`, by name. Their text tells, since some of the others are programs that act on import. */
-const findBenches = async (): Promise<Bench[]> => {
+/** The benches' names: a bench is called as its file, which exports it as `bench`. The text tells, since some of the other files
+ *  here are programs that act on import. */
+const findBenches = (): string[] => {
   const here = import.meta.dirname;
-  const files = readdirSync(here).filter(
-    file => file.endsWith('.ts') && /^export const bench\b/m.test(readFileSync(path.join(here, file), 'utf8')),
-  );
-  const modules = await Promise.all(files.sort().map(file => import(`./${file}`) as Promise<{ bench: Bench }>));
-  return modules.map(({ bench }) => bench);
+  const files = readdirSync(here).filter(file => file.endsWith('.ts'));
+  const isBench = (file: string): boolean => /^export const bench\b/m.test(readFileSync(path.join(here, file), 'utf8'));
+  return files
+    .filter(isBench)
+    .map(file => path.basename(file, '.ts'))
+    .sort();
 };
 
-const runBench = async (bench: Bench): Promise<Row[]> => {
-  say(`${bench.name}: running`);
+const runBench = async (name: string): Promise<Row[]> => {
+  say(`${name}: running`);
   try {
+    const { bench } = (await import(`./${name}.ts`)) as { bench: Bench };
     return await bench.run();
   } catch (error) {
     console.error(error);
@@ -32,8 +35,8 @@ const runBench = async (bench: Bench): Promise<Row[]> => {
 
 const number = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
 const heads = ['bench', 'measure', 'measured', 'reach', 'ok', 'detail'];
-const cells = (bench: Bench, row: Row): string[] => [
-  bench.name,
+const cells = (bench: string, row: Row): string[] => [
+  bench,
   row.name,
   `${Number.isNaN(row.measured) ? '-' : number.format(row.measured)} ${row.unit}`.trim(),
   row.reach,
@@ -62,10 +65,10 @@ ${table(rows)}
 `;
 
 const names = process.argv.slice(2);
-const benches = await findBenches();
-const unknown = names.filter(name => !benches.some(bench => bench.name === name));
+const benches = findBenches();
+const unknown = names.filter(name => !benches.includes(name));
 if (unknown.length > 0) {
-  console.error(`no bench named ${unknown.join(', ')}; there are ${benches.map(bench => bench.name).join(', ')}`);
+  console.error(`no bench named ${unknown.join(', ')}; there are ${benches.join(', ')}`);
   process.exit(2);
 }
 
@@ -74,7 +77,7 @@ await withServices(async (services, signal) => {
   const rows: string[][] = [];
   let allOk = true;
   for (const bench of benches) {
-    if (names.length > 0 && !names.includes(bench.name)) continue;
+    if (names.length > 0 && !names.includes(bench)) continue;
     if (signal.aborted) break;
     const measured = await runBench(bench);
     allOk &&= measured.every(row => row.ok);
