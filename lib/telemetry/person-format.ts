@@ -15,7 +15,6 @@ const eventWidth = 16;
 
 /** Text of experiments and brokers must not steer the terminal. */
 const printable = (text: string): string =>
-  // eslint-disable-next-line no-control-regex
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, character =>
     character === '\n' ? '⏎' : '�',
   );
