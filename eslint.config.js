@@ -62,6 +62,9 @@ export default defineConfig(
       '@typescript-eslint/no-misused-spread': ['error', { allow: ['string'] }],
       // Interfaces and tests ask for async functions that have nothing to wait for.
       '@typescript-eslint/require-await': 'off',
+      // What was caught is passed on as it is.
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
+      '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true }],
       // It takes `signal.aborted` for settled once it was looked at, and an await changes it.
       '@typescript-eslint/no-unnecessary-condition': 'off',
       // It takes what is left of an unknown value for an object; templates have their own rule.
