@@ -50,7 +50,7 @@ const upload = async (name: string, bucket: string): Promise<string> => {
   const packed = await packDirectory(join(packageRoot, 'fixtures/demo', name), '.tar');
   if (!packed) throw new Error(`the demo's program is missing [name=${name}]`);
   const chunks: Buffer[] = [];
-  for await (const chunk of packed.body) chunks.push(chunk as Buffer);
+  for await (const chunk of packed) chunks.push(chunk as Buffer);
   const archive = Buffer.concat(chunks);
   const key = `blobstore/${createHash('sha256').update(archive).digest('hex')}.tar`;
   await mkdir(bucket, { recursive: true });

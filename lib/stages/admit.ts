@@ -35,11 +35,11 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
   mergeMap(async attempt => {
     const { request, record, credit, scope, signal, delivery, identity } = attempt;
     const queuedAtMs = use.now();
-    const late = lateMs(request, queuedAtMs);
-    if (late > 0) {
-      use.emit('expired', { lateMs: late }, record);
-      throw new AttemptError('expired', `experimentLifetime was over before it could start`, {
-        lateMs: Math.round(late),
+    const lateMs = queuedAtMs - (deadlineMs(request) ?? Infinity);
+    if (lateMs > 0) {
+      use.emit('expired', { lateMs }, record);
+      throw new AttemptError('expired', 'experimentLifetime was over before it could start', {
+        lateMs: Math.round(lateMs),
       });
     }
     if (identity.number > use.maxAttempts) {

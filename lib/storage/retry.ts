@@ -35,7 +35,7 @@ export const withRetry = async <T>(work: () => Promise<T>, use: RetryContext): P
       const retryMs = Math.round(Math.random() * Math.min(maxMs, baseMs * 2 ** (attempt - 1)));
       use.emit(
         'store-retry',
-        { operation: use.operation, object: use.object, error: messageOf(error), retryMs, attempt },
+        { operation: use.operation, object: use.object, error: messageOf(error), retryMs, tries: attempt },
         use.about,
       );
       await sleep(retryMs, use.signal);

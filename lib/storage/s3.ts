@@ -91,6 +91,8 @@ export const closeS3 = async (): Promise<void> => {
   for (const client of await Promise.all(all)) client.destroy();
 };
 
+const aborting = (signal: AbortSignal | undefined) => (signal ? { abortSignal: signal } : {});
+
 const collect = async (
   body: AsyncIterator<Buffer>,
   upTo: number,
@@ -140,7 +142,7 @@ export const createS3Store = (place: S3Place): ObjectStore => {
           ...(ifMatch ? { IfMatch: ifMatch } : {}),
           ...(ifNoneMatch ? { IfNoneMatch: ifNoneMatch } : {}),
         }),
-        { abortSignal: signal },
+        aborting(signal),
       );
       return { etag: ETag };
     });
@@ -183,7 +185,7 @@ export const createS3Store = (place: S3Place): ObjectStore => {
         const { ListObjectsV2Command } = await (sdk ??= load());
         return client.send(
           new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
-          { abortSignal: signal },
+          aborting(signal),
         );
       });
       for (const { Key, Size, ETag } of page.Contents ?? []) {
@@ -198,9 +200,10 @@ export const createS3Store = (place: S3Place): ObjectStore => {
     get: (key, signal) =>
       call(key, signal, async client => {
         const { GetObjectCommand } = await (sdk ??= load());
-        const { Body, ContentLength, ETag } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), {
-          abortSignal: signal,
-        });
+        const { Body, ContentLength, ETag } = await client.send(
+          new GetObjectCommand({ Bucket: bucket, Key: key }),
+          aborting(signal),
+        );
         if (!Body) throw new StoreError('invalid', 'the store answered without a body');
         return { body: Body as Readable, sizeBytes: ContentLength, etag: ETag };
       }),
@@ -223,7 +226,7 @@ export const createS3Store = (place: S3Place): ObjectStore => {
     delete: (key, signal) =>
       call(key, signal, async client => {
         const { DeleteObjectCommand } = await (sdk ??= load());
-        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal });
+        await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }), aborting(signal));
       }),
   };
 };

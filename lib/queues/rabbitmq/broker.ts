@@ -1,0 +1,78 @@
+import { map, merge, type Observable } from 'rxjs';
+import type { Emit } from '../../telemetry/events.ts';
+import type { QueueBroker } from '../queue.ts';
+import { createConnection } from './connection.ts';
+import { ask, discoverByManagement } from './discovery.ts';
+import { discoverByName } from './named-queues.ts';
+import { createWorkQueue } from './work-queue.ts';
+
+export interface RabbitmqSettings {
+  readonly url: string;
+  /** Absent: no management API; `queues` are served. */
+  readonly managementUrl?: string | undefined;
+  /** Names to serve where the management API can't be asked. */
+  readonly queues: readonly string[];
+  readonly emit: Emit;
+  /** Between two looks for queues, ms. */
+  readonly discoveryMs?: number;
+  readonly now?: () => number;
+}
+
+const vhostOf = (url: string): string => {
+  const path = new URL(url).pathname.slice(1);
+  return path === '' ? '/' : decodeURIComponent(path);
+};
+
+interface QueueInfo {
+  readonly arguments?: Readonly<Record<string, unknown>>;
+  readonly effective_policy_definition?: Readonly<Record<string, unknown>>;
+}
+
+/** Whether a queue's own arguments or its policy say where dead letters go. Not known: no. */
+const deadLetterPolicy =
+  (managementUrl: string | undefined, vhost: string, name: string) =>
+  async (signal: AbortSignal): Promise<boolean> => {
+    if (!managementUrl) return false;
+    try {
+      const path = `/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`;
+      const info = ((await ask(managementUrl, path, signal)) ?? {}) as QueueInfo;
+      return (
+        'x-dead-letter-exchange' in (info.arguments ?? {}) ||
+        'dead-letter-exchange' in (info.effective_policy_definition ?? {})
+      );
+    } catch {
+      return false;
+    }
+  };
+
+/**
+ * RabbitMQ through amqplib: one connection, one channel a queue. Connecting starts at once; calls wait for it.
+ * Source: spec "RabbitMQ".
+ */
+export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
+  const { url, managementUrl, queues, emit, discoveryMs = 2000, now = Date.now } = settings;
+  const connection = createConnection({ url, emit });
+  const vhost = vhostOf(url);
+
+  const discover = (): Observable<ReadonlySet<string>> => {
+    const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
+    if (!managementUrl) return named;
+    const managed = discoverByManagement({ managementUrl, vhost, emit, everyMs: discoveryMs });
+    if (queues.length === 0) return managed;
+    // Whichever was heard last of each, together.
+    let byManagement: ReadonlySet<string> = new Set();
+    let byName: ReadonlySet<string> = new Set();
+    return merge(
+      managed.pipe(map(names => void (byManagement = names))),
+      named.pipe(map(names => void (byName = names))),
+    ).pipe(map(() => new Set([...byManagement, ...byName])));
+  };
+
+  return {
+    kind: 'rabbitmq',
+    discover,
+    open: name =>
+      createWorkQueue({ connection, name, hasDeadLetterPolicy: deadLetterPolicy(managementUrl, vhost, name), now }),
+    close: () => connection.close(),
+  };
+};
