@@ -60,4 +60,5 @@ if (unit) {
     return code || 1;
   });
 }
-console.log(closing);
+// On a line of its own: tap leaves the cursor wherever its last escape sequence put it.
+console.log(`\n${closing}`);
