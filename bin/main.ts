@@ -3,7 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import { commands, isCommand } from './commands.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { columns } from './terminal.ts';
-import { version } from './version.ts';
+import { version } from '../lib/version.ts';
 
 const print = (text: string): number => {
   process.stdout.write(`${text}\n`);

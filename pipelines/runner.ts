@@ -24,6 +24,8 @@ export interface RunnerContext {
   readonly brokers: readonly QueueBroker[];
   /** Whether a queue of this short name is for this runner. */
   readonly matches: (name: string) => boolean;
+  /** Why a queue that matches can not be served by this runner; undefined where it can. */
+  readonly refuses: (queue: QueueName) => string | undefined;
   /** What the attempts of one queue need; `stop` ends them, its reason is an AttemptError. */
   readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
   /** Time that running work has to end by itself, ms. */
@@ -109,7 +111,15 @@ export const createRunner = (use: RunnerContext): Runner => {
     });
   };
 
+  const ignored = new Set<string>();
   const found = (broker: QueueBroker, name: string) => {
+    const id = queueId({ kind: broker.kind, name });
+    const why = use.refuses({ kind: broker.kind, name });
+    if (why !== undefined) {
+      if (!ignored.has(id)) use.emit('queue-ignored', { why }, { queue: name });
+      ignored.add(id);
+      return;
+    }
     const queue = broker.open(name);
     const one: Served = { queue, until: new AbortController(), stop: new AbortController() };
     served.set(queueId(queue), one);

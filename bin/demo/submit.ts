@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { packDirectory } from '../../lib/workspace/pack.ts';
-import { packageRoot } from '../version.ts';
+import { packageRoot } from '../../lib/version.ts';
 
 /** What the demo runs: a program of fixtures/demo each, and how it has to end. */
 export const demoExperiments = [

@@ -24,5 +24,8 @@ export interface Executor {
 export const executorFor = (executors: readonly Executor[], request: Request): Executor => {
   const executor = executors.find(one => one.accepts(request));
   if (executor) return executor;
-  throw new AttemptError('not-a-request', 'the request has neither a workspace to run nor a container that this runner knows');
+  throw new AttemptError(
+    'not-a-request',
+    'the request has neither a workspace to run nor a container that this runner knows',
+  );
 };

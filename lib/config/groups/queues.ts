@@ -71,9 +71,8 @@ export const queueOptions = rows({
     type: 'duration',
     default: '60s',
     min: '10s',
-    meaning: 'How long work stays with a runner that is not heard of.',
-    state: 'adds',
-    why: 'deliveries are held without a lease',
+    meaning: 'How long work of a directory queue stays with a runner that is not heard of.',
+    state: 'works',
   },
   sqsCerts: {
     env: 'SQS_CERTS',

@@ -1,0 +1,32 @@
+import { hostname } from 'node:os';
+import { version } from '../lib/version.ts';
+import type { Options } from '../lib/config/options.ts';
+import type { EventBus } from '../lib/telemetry/events.ts';
+import { createDrivers } from './drivers.ts';
+import { createRunner, type Runner } from './runner.ts';
+
+/** A queue that is missing for longer than two looks of discovery is gone. */
+const goneAfterMs = 5000;
+const restartMs = 2000;
+
+/** Start serving what the options name. */
+export const startRunner = async (options: Options, bus: EventBus): Promise<Runner> => {
+  const { emit } = bus;
+  const drivers = await createDrivers(options, emit);
+  emit('runner-started', { version: version(), host: hostname(), ...drivers.ledger.total });
+  return createRunner({
+    emit,
+    brokers: drivers.brokers,
+    matches: name => options.queueMatch.test(name) && !options.queueMismatch?.test(name),
+    refuses: () =>
+      options.clearTextMessages
+        ? undefined
+        : 'CLEAR_TEXT_MESSAGES is false, and there is no cluster key to open sealed messages with',
+    contextFor: (queue, stop) => drivers.contextFor(queue, stop),
+    drainMs: options.drainTimeoutMs,
+    goneAfterMs,
+    restartMs,
+    kill: drivers.kill,
+    close: drivers.close,
+  });
+};
