@@ -44,7 +44,11 @@ export const refusal = (operation: string, status: number, body: string, where: 
   const service = textOf(body, 'Code') ?? '';
   const words = textOf(body, 'Message') ?? '';
   const said = [service, words].filter(part => part !== '').join(': ');
-  return new StoreError(codeOf(status, service), `${operation} failed: ${said || 'no reason given'} (HTTP ${String(status)})`, where);
+  return new StoreError(
+    codeOf(status, service),
+    `${operation} failed: ${said || 'no reason given'} (HTTP ${String(status)})`,
+    where,
+  );
 };
 
 /** Codes of Node's errors that no second try mends. */

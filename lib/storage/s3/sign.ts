@@ -1,14 +1,11 @@
 import { createHash, createHmac } from 'node:crypto';
-import { SignatureV4 } from '@smithy/signature-v4';
+import type { Credentials } from '../../model/experiment.ts';
 
-/** Keys of an account, as AWS names them. */
-export interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string | undefined;
-}
+/** How requests are signed: with keys, not at all, or with what the runner's own AWS chain finds (role, profile, environment). */
+export type S3Credentials =
+  Extract<Credentials, { type: 'aws' }> | { readonly type: 'anonymous' } | { readonly type: 'runner' };
 
-/** What is signed of a request. `path` and the names and values of `query` as sent, the latter not encoded yet. */
+/** What is signed of a request. `path` as it is sent, `query` not encoded yet. */
 export interface Signable {
   readonly method: string;
   readonly path: string;
@@ -18,20 +15,23 @@ export interface Signable {
 }
 
 /** Gives the headers of a request with its signature added. */
-export type Sign = (request: Signable, region: string) => Promise<Record<string, string>>;
+export type Sign = (request: Signable, region: string) => Promise<Readonly<Record<string, string>>>;
 
-const emptySha256 = createHash('sha256').digest('hex');
+type Bytes = string | ArrayBuffer | ArrayBufferView;
+const viewOf = (bytes: Bytes): string | Uint8Array => {
+  if (typeof bytes === 'string') return bytes;
+  return ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+};
 
-/** SHA-256 of Node in the shape the signer wants. */
+/** Node's SHA-256 in the shape that the signer wants. */
 class Sha256 {
   readonly #hash;
-  constructor(key?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash =
-      key === undefined
-        ? createHash('sha256')
-        : createHmac('sha256', typeof key === 'string' || ArrayBuffer.isView(key) ? (key as string | Uint8Array) : Buffer.from(key));
+  constructor(key?: Bytes) {
+    this.#hash = key === undefined ? createHash('sha256') : createHmac('sha256', viewOf(key));
   }
-  update(data: Uint8Array | string): void {
+  update(data: Uint8Array): void {
     this.#hash.update(data);
   }
   digest(): Promise<Uint8Array> {
@@ -42,22 +42,42 @@ class Sha256 {
   }
 }
 
-/**
- * A signer for S3, AWS Signature Version 4; the body's hash is part of what is signed, so damage on the way is found.
- * @param credentials keys, or where to get them (they may change); undefined: requests go unsigned
- */
-export const createSign = (credentials: S3Credentials | (() => Promise<S3Credentials>) | undefined): Sign => {
-  if (credentials === undefined) return ({ headers }) => Promise.resolve({ ...headers });
-  const signer = new SignatureV4({
+/** The runner's own chain, which remembers what it found until that expires. */
+const findRunnerCredentials = async () => (await import('@aws-sdk/credential-provider-node')).defaultProvider();
+let runnerCredentials: ReturnType<typeof findRunnerCredentials> | undefined;
+
+const createSigner = async (credentials: Exclude<S3Credentials, { type: 'anonymous' }>) => {
+  const { SignatureV4 } = await import('@smithy/signature-v4');
+  return new SignatureV4({
     service: 's3',
     region: 'us-east-1',
-    credentials: typeof credentials === 'function' ? credentials : withoutUndefinedToken(credentials),
+    credentials:
+      credentials.type === 'runner'
+        ? await (runnerCredentials ??= findRunnerCredentials())
+        : {
+            accessKeyId: credentials.accessKey,
+            secretAccessKey: credentials.secretAccessKey,
+            ...(credentials.sessionToken ? { sessionToken: credentials.sessionToken } : {}),
+          },
     sha256: Sha256,
     uriEscapePath: false,
   });
+};
+
+/**
+ * A signer for S3, AWS Signature Version 4; the body's hash is part of what is signed, so damage on the way is found. The
+ * library is loaded with the first signature.
+ */
+export const createSign = (credentials: S3Credentials): Sign => {
+  if (credentials.type === 'anonymous') return ({ headers }) => Promise.resolve(headers);
+  let signer: ReturnType<typeof createSigner> | undefined;
   return async ({ method, path, query, headers, body }, region) => {
-    const sha256 = body === undefined || body.length === 0 ? emptySha256 : createHash('sha256').update(body).digest('hex');
-    const signed = await signer.sign(
+    const sha256 = createHash('sha256')
+      .update(body ?? '')
+      .digest('hex');
+    const signed = await (
+      await (signer ??= createSigner(credentials))
+    ).sign(
       {
         method,
         path,
@@ -71,9 +91,3 @@ export const createSign = (credentials: S3Credentials | (() => Promise<S3Credent
     return signed.headers;
   };
 };
-
-const withoutUndefinedToken = ({ accessKeyId, secretAccessKey, sessionToken }: S3Credentials) => ({
-  accessKeyId,
-  secretAccessKey,
-  ...(sessionToken ? { sessionToken } : {}),
-});
