@@ -131,6 +131,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       deadlineMs: 10_000,
       delays,
       takeNext,
+      restartMs: 2000,
     }),
     kill: () => {
       kill.abort();

@@ -1,22 +1,44 @@
-import { defer, finalize, type Observable } from 'rxjs';
+import { defer, finalize, from, retry, type Observable } from 'rxjs';
+import { messageOf } from '../lib/errors.ts';
 import { pull } from '../lib/flow/pull.ts';
 import { orAborted, sleep } from '../lib/flow/wait.ts';
 import type { PulledDelivery, Settled } from '../lib/model/attempt.ts';
-import { queueId, type WorkQueue } from '../lib/queues/queue.ts';
+import { QueueGone, queueId, type WorkQueue } from '../lib/queues/queue.ts';
 import { attemptPipeline, type AttemptContext } from './attempt.ts';
 
 export interface QueueContext extends AttemptContext {
+  /** Until a queue that could not be asked is opened anew, ms. */
+  readonly restartMs: number;
   /** The next message with its credit; see queues/take-next.ts. */
   readonly takeNext: (queue: WorkQueue, signal: AbortSignal) => Promise<PulledDelivery | undefined>;
 }
 
 /**
- * One queue: demand, attempts, settlement. Completes when `until` has aborted and its last attempt is settled; errors with
- * QueueGone when the queue is no longer there.
+ * One queue: demand, attempts, settlement. Completes when `until` has aborted and its last attempt is settled. When taking
+ * messages fails, or the queue is no longer there, running attempts go on and the queue is opened anew after `restartMs`:
+ * discovery says whether it is gone for good.
  * @param until no more messages are taken from then on
  */
-export const queuePipeline = (queue: WorkQueue, use: QueueContext, until: AbortSignal): Observable<Settled> =>
-  defer(() => pull(oneAtATime(queue, use), until).pipe(attemptPipeline(use))).pipe(finalize(() => void queue.close()));
+export const queuePipeline = (
+  name: string,
+  open: () => WorkQueue,
+  use: QueueContext,
+  until: AbortSignal,
+): Observable<Settled> =>
+  defer(() => {
+    const queue = open();
+    return pull(oneAtATime(queue, use), until).pipe(finalize(() => void queue.close()));
+  }).pipe(
+    retry({
+      delay: (error: unknown) => {
+        if (!(error instanceof QueueGone)) {
+          use.emit('queue-fault', { error: messageOf(error), retryMs: use.restartMs }, { queue: name });
+        }
+        return from(sleep(use.restartMs, until).catch(() => undefined));
+      },
+    }),
+    attemptPipeline(use),
+  );
 
 /**
  * Asks for the next message when it is known what becomes of the last one: admitted, or turned away. A message that was given

@@ -2,7 +2,7 @@ import { Subscription } from 'rxjs';
 import { AttemptError, messageOf } from '../lib/errors.ts';
 import type { Settled } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
-import { QueueGone, queueId, type QueueBroker, type WorkQueue } from '../lib/queues/queue.ts';
+import type { QueueBroker } from '../lib/queues/queue.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { queuePipeline, type QueueContext } from './queue.ts';
 
@@ -32,8 +32,6 @@ export interface RunnerContext {
   readonly drainMs: number;
   /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
   readonly goneAfterMs: number;
-  /** Until a queue's pipeline that failed is started again, ms. */
-  readonly restartMs: number;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
   /** Hears of each settled message. */
@@ -42,8 +40,8 @@ export interface RunnerContext {
   readonly close: () => Promise<void>;
 }
 
-interface Served {
-  queue: WorkQueue;
+interface Served extends QueueName {
+  readonly broker: QueueBroker;
   readonly until: AbortController;
   readonly stop: AbortController;
   missing?: NodeJS.Timeout | undefined;
@@ -54,7 +52,9 @@ interface Served {
  * gone; an error of one never ends another.
  */
 export const createRunner = (use: RunnerContext): Runner => {
+  /** By broker and name: two brokers may have queues of one name. */
   const served = new Map<string, Served>();
+  const idOf = (broker: QueueBroker, name: string) => `${String(use.brokers.indexOf(broker))}/${name}`;
   const lastNames = new Map<QueueBroker, ReadonlySet<string>>();
   const discovery = new Subscription();
   const { promise: finished, resolve: finish } = Promise.withResolvers<RunnerEnd>();
@@ -74,70 +74,59 @@ export const createRunner = (use: RunnerContext): Runner => {
   };
 
   const start = (broker: QueueBroker, one: Served): void => {
-    const { queue } = one;
-    const end = (error?: unknown) => {
-      if (error === undefined || one.until.signal.aborted) {
-        served.delete(queueId(queue));
-        finishWhenDone();
-        // It may have come back while its last work was ending.
-        look(broker, lastNames.get(broker) ?? new Set());
-        return;
-      }
-      if (!(error instanceof QueueGone)) {
-        use.emit('queue-fault', { error: messageOf(error), retryMs: use.restartMs }, { queue: queue.name });
-      }
-      // Discovery says whether it is gone for good; until then it is tried again.
-      const restart = setTimeout(() => {
-        one.until.signal.removeEventListener('abort', over);
-        one.queue = broker.open(one.queue.name);
-        start(broker, one);
-      }, use.restartMs);
-      const over = () => {
-        clearTimeout(restart);
-        end();
-      };
-      one.until.signal.addEventListener('abort', over, { once: true });
-    };
-    queuePipeline(queue, use.contextFor(queue, one.stop.signal), one.until.signal).subscribe({
+    const { name } = one;
+    const context = use.contextFor(one, one.stop.signal);
+    queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;
         clean &&= settled.told || settled.settlement === 'none';
         if (settled.settlement !== 'none') use.onSettled?.(settled);
       },
-      error: end,
+      error: (error: unknown) => {
+        // Attempts never fail and a queue is opened anew by itself: this is a fault of the program.
+        use.emit('queue-fault', { error: messageOf(error), retryMs: 0 }, { queue: name });
+        clean = false;
+        end(broker, one);
+      },
       complete: () => {
-        end();
+        end(broker, one);
       },
     });
   };
 
+  const end = (broker: QueueBroker, one: Served): void => {
+    served.delete(idOf(broker, one.name));
+    finishWhenDone();
+    // It may have come back while its last work was ending.
+    look(broker, lastNames.get(broker) ?? new Set());
+  };
+
   const ignored = new Set<string>();
   const found = (broker: QueueBroker, name: string) => {
-    const id = queueId({ kind: broker.kind, name });
+    const id = idOf(broker, name);
     const why = use.refuses({ kind: broker.kind, name });
     if (why !== undefined) {
       if (!ignored.has(id)) use.emit('queue-ignored', { why }, { queue: name });
       ignored.add(id);
       return;
     }
-    const queue = broker.open(name);
-    const one: Served = { queue, until: new AbortController(), stop: new AbortController() };
-    served.set(queueId(queue), one);
+    const one: Served = { broker, kind: broker.kind, name, until: new AbortController(), stop: new AbortController() };
+    served.set(id, one);
     use.emit('queue-found', {}, { queue: name });
     start(broker, one);
   };
 
   const gone = (one: Served) => {
-    use.emit('queue-gone', {}, { queue: one.queue.name });
+    use.emit('queue-gone', {}, { queue: one.name });
     one.until.abort();
-    one.stop.abort(new AttemptError('queue-deleted', 'its queue was deleted', { queue: one.queue.name }));
+    one.stop.abort(new AttemptError('queue-deleted', 'its queue was deleted', { queue: one.name }));
   };
 
   const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
     if (stopping) return;
     for (const name of names) {
       if (!use.matches(name)) continue;
-      const one = served.get(queueId({ kind: broker.kind, name }));
+      const one = served.get(idOf(broker, name));
       if (!one) found(broker, name);
       else if (one.missing) {
         clearTimeout(one.missing);
@@ -145,7 +134,7 @@ export const createRunner = (use: RunnerContext): Runner => {
       }
     }
     for (const one of served.values()) {
-      if (one.queue.kind !== broker.kind || names.has(one.queue.name) || one.missing) continue;
+      if (one.broker !== broker || names.has(one.name) || one.missing) continue;
       one.missing = setTimeout(gone, use.goneAfterMs, one);
     }
   };

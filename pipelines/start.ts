@@ -7,7 +7,6 @@ import { createRunner, type Runner } from './runner.ts';
 
 /** A queue that is missing for longer than two looks of discovery is gone. */
 const goneAfterMs = 5000;
-const restartMs = 2000;
 
 /** Start serving what the options name. */
 export const startRunner = async (options: Options, bus: EventBus): Promise<Runner> => {
@@ -25,7 +24,6 @@ export const startRunner = async (options: Options, bus: EventBus): Promise<Runn
     contextFor: (queue, stop) => drivers.contextFor(queue, stop),
     drainMs: options.drainTimeoutMs,
     goneAfterMs,
-    restartMs,
     kill: drivers.kill,
     close: drivers.close,
   });
