@@ -1,9 +1,14 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, normalize } from 'node:path';
-import { finished, pipeline } from 'node:stream/promises';
-import { asError, messageOf, StoreError } from '../errors.ts';
+import { randomUUID } from 'node:crypto';
+import { constants, createReadStream, createWriteStream } from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
+import { link, lstat, mkdir, open, opendir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { StoreError } from '../errors.ts';
+import { directoryError, isFileSystemError } from './directory-errors.ts';
+import { withLockFile } from './directory-lock.ts';
+import { isWithin, pathOfKey, realPathOf } from './directory-paths.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 
 export interface DirectoryPlace {
@@ -11,105 +16,129 @@ export interface DirectoryPlace {
   readonly root: string;
 }
 
-/** Unfinished objects: beside their place, so that a rename is enough; no listing shows them. */
-const partial = /\.studioml-[0-9a-f-]{36}$/;
+/** The store's own files: unfinished objects, beside their place so that a rename is enough, and locks. Never listed. */
+const own = /\.studioml-(?:lock|[0-9a-f]{8}-[0-9a-f-]{27})$/;
 
-const directoryError = (thrown: unknown, store: string, key: string): StoreError => {
-  if (thrown instanceof StoreError) return thrown;
-  const error = asError(thrown) as NodeJS.ErrnoException;
-  const codes: Readonly<Record<string, StoreError['code']>> = {
-    ENOENT: 'missing',
-    ENOTDIR: 'missing',
-    EISDIR: 'missing',
-    EACCES: 'denied',
-    EPERM: 'denied',
-    EEXIST: 'precondition',
-    ENAMETOOLONG: 'invalid',
-    EINVAL: 'invalid',
+const readChunkBytes = 256 * 1024;
+
+/** A file that is replaced is another inode, and one that is written to has another time. */
+const etagOf = (info: BigIntStats): string =>
+  `"${info.ino.toString(16)}-${info.size.toString(16)}-${info.mtimeNs.toString(16)}"`;
+
+const etagAt = (file: string): Promise<string | undefined> =>
+  stat(file, { bigint: true }).then(etagOf, () => undefined);
+
+/** The files below a directory; what goes away meanwhile is left out, links are not followed. */
+async function* walk(directory: string, wanted: (file: string) => boolean): AsyncGenerator<string> {
+  const gone = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
   };
-  return new StoreError(codes[error.code ?? ''] ?? 'unavailable', messageOf(error), { store, key }, { cause: error });
-};
-
-const etagOf = (info: { readonly ino: bigint; readonly size: bigint; readonly mtimeNs: bigint }): string =>
-  `"${createHash('sha1')
-    .update(`${String(info.ino)}-${String(info.size)}-${String(info.mtimeNs)}`)
-    .digest('hex')}"`;
+  const below: Dirent[] = [];
+  const entries = await opendir(directory).catch(gone);
+  if (entries === undefined) return;
+  for await (const entry of entries) {
+    if (entry.isDirectory()) below.push(entry);
+    else if (entry.isFile() && !own.test(entry.name)) yield path.join(directory, entry.name);
+  }
+  for (const { name } of below) {
+    const next = path.join(directory, name);
+    if (wanted(next)) yield* walk(next, wanted);
+  }
+}
 
 /**
- * A directory as a bucket: a key is a path below it. An object is written beside its place and renamed into it, so a reader sees
- * the old one or the new one. `ifNoneMatch` is exact (a hard link decides); `ifMatch` looks just before the rename, which
- * leaves two writers on different machines a gap that a file system gives no means to close.
+ * A directory as a bucket: a key is a path below it, and links that lead out of it are refused. An object is written beside its
+ * place and renamed into it, so a reader sees the old one or the new one. `ifNoneMatch` is decided by a hard link, `ifMatch`
+ * under a lock file that all processes on the directory see; a put without a condition takes no lock and may win over it.
+ * What was stored outlives the process at once, a crash of the machine when the file system has written it.
  */
 export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
   const name = `file://${root}`;
 
-  const pathOf = (key: string): string => {
-    const clean = normalize(key);
-    if (
-      key === '' ||
-      key.includes('\0') ||
-      clean.startsWith('/') ||
-      clean === '..' ||
-      clean.startsWith('../') ||
-      clean.endsWith('/')
-    ) {
-      throw new StoreError('invalid', 'the key is no path below the directory', { store: name, key });
-    }
-    return join(root, clean);
-  };
-  const call = async <T>(key: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> => {
+  const call = async <T>(
+    operation: string,
+    key: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> => {
     try {
       signal?.throwIfAborted();
       return await work();
     } catch (error) {
       signal?.throwIfAborted();
-      throw directoryError(error, name, key);
+      // The body's own failure is told as it is.
+      if (error instanceof StoreError || !isFileSystemError(error)) throw error;
+      throw directoryError(operation, error, { store: name, key });
     }
   };
-  const etagAt = async (path: string): Promise<string | undefined> =>
-    stat(path, { bigint: true }).then(etagOf, () => undefined);
+  const refuse = (operation: string, why: string, key: string): StoreError =>
+    new StoreError('invalid', `${operation} failed: ${why}`, { store: name, key });
+  /** The file of a key, links in its directories resolved and seen to stay inside. */
+  const fileOf = async (operation: string, key: string): Promise<string> => {
+    const file = pathOfKey(root, key);
+    if (file === undefined || own.test(key)) throw refuse(operation, 'the key is no path of a file below it', key);
+    const [home, parent] = await Promise.all([realPathOf(root), realPathOf(path.dirname(file))]);
+    if (!isWithin(home, parent)) throw refuse(operation, 'the key leads out of the store', key);
+    return path.join(parent, path.basename(file));
+  };
 
-  const publish = async (draft: string, path: string, { ifMatch, ifNoneMatch }: PutOptions): Promise<void> => {
-    if (ifNoneMatch) {
-      await link(draft, path);
+  const publish = async (draft: string, file: string, key: string, options: PutOptions): Promise<void> => {
+    if (options.ifNoneMatch !== undefined) {
+      await link(draft, file);
       return;
     }
-    if (ifMatch !== undefined && (await etagAt(path)) !== ifMatch) {
-      throw new StoreError('precondition', 'the object is another one by now', {
-        store: name,
-        key: path.slice(root.length + 1),
-      });
+    if (options.ifMatch === undefined) {
+      await rename(draft, file);
+      return;
     }
-    await rename(draft, path);
+    await withLockFile(`${file}.studioml-lock`, options.signal, async () => {
+      if ((await etagAt(file)) !== options.ifMatch) {
+        throw new StoreError('precondition', 'put failed: the object is another one by now', { store: name, key });
+      }
+      await rename(draft, file);
+    });
+  };
+
+  const write = async (draft: string, body: Buffer | Readable, signal: AbortSignal | undefined): Promise<void> => {
+    if (Buffer.isBuffer(body)) await writeFile(draft, body, { flag: 'wx', signal });
+    else await pipeline(body, createWriteStream(draft, { flags: 'wx' }), { signal });
   };
 
   async function* list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
-    // The prefix may end in the middle of a name: its directory is walked.
-    const directory = prefix.includes('/') ? prefix.slice(0, prefix.lastIndexOf('/')) : '';
-    const start = directory === '' ? root : await call(prefix, signal, () => Promise.resolve(pathOf(directory)));
-    const entries = await readdir(start, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-      const failed = directoryError(error, name, prefix);
-      if (failed.code === 'missing') return [];
-      throw failed;
-    });
-    for (const entry of entries) {
-      signal?.throwIfAborted();
-      const key = join(entry.parentPath, entry.name).slice(root.length + 1);
-      if (!entry.isFile() || !key.startsWith(prefix) || partial.test(entry.name)) continue;
-      const info = await stat(join(root, key), { bigint: true }).catch(() => undefined);
-      if (info) yield { key, sizeBytes: Number(info.size), etag: etagOf(info) };
+    // The prefix may end in the middle of a name: the directory above is walked.
+    const directory = path.posix.dirname(`${prefix}x`);
+    const start = directory === '.' ? root : pathOfKey(root, directory);
+    if (start === undefined) throw refuse('list', 'the prefix is no path below it', prefix);
+    const home = await call('list', prefix, signal, () => realPathOf(root));
+    const real = await call('list', prefix, signal, () => realPathOf(start));
+    if (!isWithin(home, real)) throw refuse('list', 'the prefix leads out of the store', prefix);
+    const keyOf = (file: string) => path.join(directory, path.relative(real, file));
+    const wanted = (file: string) => `${keyOf(file)}/`.startsWith(prefix);
+    const files = walk(real, wanted);
+    for (;;) {
+      const next = await call('list', prefix, signal, () => files.next());
+      if (next.done) return;
+      const key = keyOf(next.value);
+      const info = key.startsWith(prefix)
+        ? await lstat(next.value, { bigint: true }).catch(() => undefined)
+        : undefined;
+      if (info !== undefined) yield { key, sizeBytes: Number(info.size), etag: etagOf(info) };
     }
   }
 
   return {
     name,
     get: (key, signal) =>
-      call(key, signal, async () => {
-        const handle = await open(pathOf(key), 'r');
+      call('get', key, signal, async () => {
+        const real = await realpath(await fileOf('get', key));
+        if (!isWithin(await realPathOf(root), real)) throw refuse('get', 'the key leads out of the store', key);
+        // Not blocking: opening a named pipe would wait for a writer.
+        const handle = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
         try {
           const info = await handle.stat({ bigint: true });
-          if (!info.isFile()) throw new StoreError('missing', 'it is no file', { store: name, key });
-          const body = createReadStream('', { fd: handle, signal, highWaterMark: 256 * 1024 });
+          if (!info.isFile()) throw new StoreError('missing', 'get failed: it is no file', { store: name, key });
+          const body = createReadStream('', { fd: handle, signal, highWaterMark: readChunkBytes });
           return { body, sizeBytes: Number(info.size), etag: etagOf(info) };
         } catch (error) {
           await handle.close();
@@ -117,23 +146,27 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
         }
       }),
     put: (key, body, options = {}) =>
-      call(key, options.signal, async () => {
-        const path = pathOf(key);
-        const draft = `${path}.studioml-${randomUUID()}`;
-        await mkdir(dirname(path), { recursive: true });
+      call('put', key, options.signal, async () => {
         try {
-          const file = createWriteStream(draft, { flags: 'wx' });
-          if (Buffer.isBuffer(body)) {
-            file.end(body);
-            await finished(file);
-          } else await pipeline(body, file, { signal: options.signal });
-          await publish(draft, path, options);
-          return { etag: await etagAt(path) };
+          const file = await fileOf('put', key);
+          const draft = `${file}.studioml-${randomUUID()}`;
+          await mkdir(path.dirname(file), { recursive: true });
+          try {
+            await write(draft, body, options.signal);
+            const info = await lstat(draft, { bigint: true });
+            await publish(draft, file, key, options);
+            return { etag: etagOf(info) };
+          } finally {
+            await rm(draft, { force: true });
+          }
         } finally {
-          await rm(draft, { force: true });
+          if (!Buffer.isBuffer(body)) body.destroy();
         }
       }),
     list,
-    delete: (key, signal) => call(key, signal, () => rm(pathOf(key), { force: true })),
+    delete: (key, signal) =>
+      call('delete', key, signal, async () => {
+        await rm(await fileOf('delete', key), { force: true });
+      }),
   };
 };

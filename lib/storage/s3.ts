@@ -90,7 +90,8 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   const name = `s3://${host}/${bucket}`;
   const client = createS3Client({ endpoint, region, bucket, credentials, name, times: { connectMs, idleMs } });
   const checked = (operation: string, key: string): string => {
-    if (key !== '' && key.isWellFormed() && !key.split('/').some(part => part === '.' || part === '..')) return key;
+    const climbs = key.split('/').some(part => part === '.' || part === '..');
+    if (key !== '' && !climbs && !key.includes('\0') && key.isWellFormed()) return key;
     throw new StoreError('invalid', `${operation} failed: not a key of an object`, { store: name, key });
   };
   return {

@@ -1,0 +1,51 @@
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { createDirectoryStore } from '../../lib/storage/directory.ts';
+import { objectStoreContract } from '../contracts/object-store.ts';
+
+objectStoreContract(t, t => createDirectoryStore({ root: path.join(t.testdir(), 'bucket') }));
+
+t.test('a link that leads out of the store is not followed', async t => {
+  const home = t.testdir({ outside: { secret: 'x' }, bucket: { inside: 'y' } });
+  const root = path.join(home, 'bucket');
+  symlinkSync('../outside', path.join(root, 'door'));
+  symlinkSync('../outside/secret', path.join(root, 'window'));
+  symlinkSync('inside', path.join(root, 'alias'));
+  const store = createDirectoryStore({ root });
+  await t.rejects(store.get('door/secret'), { name: 'StoreError', code: 'invalid' });
+  await t.rejects(store.get('window'), { name: 'StoreError', code: 'invalid' });
+  await t.rejects(store.put('door/new', Buffer.from('z')), { name: 'StoreError', code: 'invalid' });
+  await t.rejects(store.delete('door/secret'), { name: 'StoreError', code: 'invalid' });
+  t.strictSame(readdirSync(path.join(home, 'outside')), ['secret']);
+  const { body } = await store.get('alias');
+  body.destroy();
+});
+
+t.test('a store whose own directory is a link works', async t => {
+  const home = t.testdir({ real: {} });
+  symlinkSync('real', path.join(home, 'bucket'));
+  const store = createDirectoryStore({ root: path.join(home, 'bucket') });
+  await store.put('a/b', Buffer.from('x'));
+  t.strictSame(readdirSync(path.join(home, 'real/a')), ['b']);
+});
+
+t.test('a directory is no object, and a file no directory', async t => {
+  const root = t.testdir();
+  mkdirSync(path.join(root, 'd/e'), { recursive: true });
+  writeFileSync(path.join(root, 'f'), 'x');
+  const store = createDirectoryStore({ root });
+  await t.rejects(store.get('d'), { code: 'missing' });
+  await t.rejects(store.get('f/g'), { code: 'missing' });
+  await t.rejects(store.put('f/g', Buffer.from('x')), { code: 'invalid' });
+  await t.rejects(store.put('d', Buffer.from('x')), { code: 'invalid' });
+  t.strictSame(readdirSync(root).sort(), ['d', 'f']);
+});
+
+t.test('an object that two stores replace at once is replaced once', async t => {
+  const root = t.testdir();
+  const stores = [createDirectoryStore({ root }), createDirectoryStore({ root })];
+  const { etag = '' } = (await stores[0]?.put('state', Buffer.from('0'))) ?? {};
+  const ends = await Promise.allSettled(stores.map(store => store.put('state', Buffer.from('1'), { ifMatch: etag })));
+  t.equal(ends.filter(({ status }) => status === 'fulfilled').length, 1);
+});
