@@ -6,7 +6,7 @@ import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { pack } from 'tar-stream';
 import { buildRequest, type RequestParts } from '../../lib/request/build-request.ts';
-import { RunnerProcess } from './runner-process.ts';
+import { RunnerProcess } from '../helpers/runner-process.ts';
 
 const programs = new URL('programs/', import.meta.url).pathname;
 
