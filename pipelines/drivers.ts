@@ -9,9 +9,7 @@ import type { PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
-import { createDirectoryBroker } from '../lib/queues/directory/broker.ts';
 import type { QueueBroker } from '../lib/queues/queue.ts';
-import { createRabbitmqBroker } from '../lib/queues/rabbitmq/broker.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
@@ -51,21 +49,23 @@ export interface DriverSettings {
   readonly queues?: boolean;
 }
 
-const brokersOf = (options: Options, emit: Emit): QueueBroker[] => [
-  ...options.amqpUrls.map((url, index) =>
-    createRabbitmqBroker({ url, managementUrl: options.amqpMgtUrls[index], queues: options.amqpQueues, emit }),
-  ),
-  ...(options.queueRoot === undefined
-    ? []
-    : [
-        createDirectoryBroker({
-          root: options.queueRoot,
-          runnerId: `${hostname()}-${String(process.pid)}`,
-          leaseMs: options.leaseMs,
-          emit,
-        }),
-      ]),
-];
+/** Drivers are loaded when their options ask for them, so that an idle runner stays small. */
+const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> => {
+  const brokers: QueueBroker[] = [];
+  if (options.amqpUrls.length > 0) {
+    const { createRabbitmqBroker } = await import('../lib/queues/rabbitmq/broker.ts');
+    for (const [index, url] of options.amqpUrls.entries()) {
+      const managementUrl = options.amqpMgtUrls[index];
+      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, emit }));
+    }
+  }
+  if (options.queueRoot !== undefined) {
+    const { createDirectoryBroker } = await import('../lib/queues/directory/broker.ts');
+    const runnerId = `${hostname()}-${String(process.pid)}`;
+    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs: options.leaseMs, emit }));
+  }
+  return brokers;
+};
 
 const measure = async (options: Options) => ({
   cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
@@ -106,7 +106,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
 
   return {
     ledger,
-    brokers: settings.queues === false ? [] : brokersOf(options, emit),
+    brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000 } = {}) => ({
       emit,
       host: hostname(),

@@ -1,0 +1,66 @@
+import { basename, delimiter } from 'node:path';
+import type { StagedAttempt } from '../model/attempt.ts';
+import { expandEnv } from '../request/effective.ts';
+import { looksSecret } from '../request/secrets.ts';
+
+export interface ExperimentEnvSettings {
+  /** The runner's own environment. */
+  readonly runnerEnv: Readonly<Record<string, string | undefined>>;
+  /** Names of variables that are passed on; `*` stands for any characters. */
+  readonly patterns: readonly string[];
+  /** Directories that come first on PATH. */
+  readonly bins: readonly string[];
+  /** VIRTUAL_ENV */
+  readonly virtualEnv: string;
+}
+
+const matcherOf = (patterns: readonly string[]): RegExp =>
+  new RegExp(
+    `^(${patterns.map(one => one.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')).join('|')})$`,
+    'i',
+  );
+
+/** What of the runner's environment an experiment may see. */
+const passedOn = (env: ExperimentEnvSettings['runnerEnv'], patterns: readonly string[]): Record<string, string> => {
+  const matches = matcherOf(patterns);
+  const passed = Object.entries(env).filter(
+    ([name, value]) => value !== undefined && matches.test(name) && !looksSecret(name),
+  );
+  return Object.fromEntries(passed as [string, string][]);
+};
+
+/** `STUDIOML_EXPERIMENT`: the name of the attempt's directory, which no other process carries. */
+export const markerOf = (attempt: Pick<StagedAttempt, 'workspace'>): string => basename(attempt.workspace.root);
+
+const threadVariables = ['OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'GOTO_NUM_THREADS'];
+
+/**
+ * The environment of an experiment: what is passed on of the runner's, config.env over it, and what the runner says over both.
+ * Source: spec "Environment".
+ */
+export const experimentEnv = (attempt: StagedAttempt, use: ExperimentEnvSettings): Record<string, string> => {
+  const { request, workspace, grant, identity, delivery } = attempt;
+  const given = {
+    ...passedOn(use.runnerEnv, use.patterns),
+    ...expandEnv(request.env, use.runnerEnv, looksSecret),
+  };
+  const cards = grant.gpuUuids.length > 0 ? grant.gpuUuids.join(',') : '-1';
+  const cores = String(Math.max(1, Math.floor(grant.amounts.cores)));
+  const previous = delivery.history.at(-1);
+  return {
+    ...Object.fromEntries(threadVariables.map(name => [name, cores])),
+    PYTHONUNBUFFERED: '1',
+    ...given,
+    PATH: [...use.bins, given['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
+    VIRTUAL_ENV: use.virtualEnv,
+    CUDA_VISIBLE_DEVICES: cards,
+    NVIDIA_VISIBLE_DEVICES: cards,
+    AWS_SDK_LOAD_CONFIG: '1',
+    STUDIOML_EXPERIMENT: markerOf(attempt),
+    STUDIOML_HOME: workspace.home,
+    TMPDIR: workspace.tmp,
+    ...(identity.number > 1
+      ? { STUDIOML_ATTEMPT: String(identity.number), STUDIOML_PREVIOUS_FAILURE: previous?.cause ?? 'runner-died' }
+      : {}),
+  };
+};

@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AttemptError } from '../errors.ts';
+import { sleep } from '../flow/wait.ts';
+import type { Interpreter } from './interpreters.ts';
+
+export interface InstallSettings {
+  readonly interpreter: Interpreter;
+  readonly requirements: readonly string[];
+  /** Directory that the packages go to. */
+  readonly target: string;
+  /** The runner's own directory for the requirements file. */
+  readonly scratch: string;
+  /** uv, where there is one. */
+  readonly uv: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  /** File that gets what the tool prints. */
+  readonly log: string;
+  readonly signal: AbortSignal;
+}
+
+/** Words of the tools for a network that failed: trying again may help. */
+const networkFault =
+  /connection (reset|refused|aborted|broken)|timed? ?out|temporary failure in name resolution|network is unreachable|failed to fetch|error sending request|50[0234] (server error|bad gateway|service)|too many requests/i;
+const tries = 3;
+const lastLines = 15;
+
+const commandFor = ({ interpreter, target, uv }: InstallSettings, file: string): readonly [string, ...string[]] =>
+  uv
+    ? [
+        uv,
+        'pip',
+        'install',
+        '--python',
+        interpreter.path,
+        '--target',
+        target,
+        '--link-mode',
+        'copy',
+        '--no-config',
+        '-r',
+        file,
+      ]
+    : [
+        interpreter.path,
+        '-m',
+        'pip',
+        'install',
+        '--disable-pip-version-check',
+        '--no-input',
+        '--target',
+        target,
+        '-r',
+        file,
+      ];
+
+/** Run the tool; its words go to the log and come back at the end. */
+const run = (
+  [file, ...args]: readonly [string, ...string[]],
+  settings: InstallSettings,
+): Promise<{ code: number | null; words: string }> =>
+  new Promise((resolve, reject) => {
+    const { signal, env, log } = settings;
+    const child = spawn(file, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const out = createWriteStream(log, { flags: 'a' });
+    let words = '';
+    const take = (chunk: Buffer) => {
+      out.write(chunk);
+      words = (words + chunk.toString()).slice(-64 * 1024);
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    const onAbort = () => {
+      if (child.pid !== undefined) {
+        try {
+          process.kill(-child.pid, 'SIGKILL');
+        } catch {
+          // It ended by itself.
+        }
+      }
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    child.once('error', error => {
+      signal.removeEventListener('abort', onAbort);
+      out.end();
+      reject(new AttemptError('environment', `can not run ${file}`, {}, { cause: error }));
+    });
+    child.once('close', code => {
+      signal.removeEventListener('abort', onAbort);
+      out.end(() => {
+        resolve({ code, words });
+      });
+    });
+  });
+
+/**
+ * Install requirements into a directory, with uv where it is there, else with the interpreter's own pip.
+ * Errors: `environment` with the tool's last words; the signal's reason. A network that fails is tried again twice.
+ */
+export const install = async (settings: InstallSettings): Promise<void> => {
+  const { requirements, scratch, signal } = settings;
+  const file = join(scratch, 'requirements.txt');
+  await writeFile(file, `${requirements.join('\n')}\n`);
+  const command = commandFor(settings, file);
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted();
+    const { code, words } = await run(command, settings);
+    signal.throwIfAborted();
+    if (code === 0) return;
+    if (attempt < tries && networkFault.test(words)) {
+      await sleep(1000 * attempt, signal);
+      continue;
+    }
+    const said = words.trim().split('\n').slice(-lastLines).join('\n');
+    const missing = /No module named pip/.test(words) ? ' (neither uv nor a Python with pip is installed)' : '';
+    throw new AttemptError('environment', `the requirements could not be installed${missing}: ${said}`);
+  }
+};
+
+/** Whether the tools' files say what is installed: name, version and what each needs. Source: core metadata, `*.dist-info/METADATA`. */
+export const readMetadata = async (path: string): Promise<{ name: string; version: string; requires: string[] }> => {
+  const text = await readFile(path, 'utf8');
+  const head = text.slice(0, text.search(/\r?\n\r?\n/) >>> 0);
+  const all = (field: string) =>
+    [...head.matchAll(new RegExp(`^${field}: (.*)$`, 'gim'))].map(match => (match[1] ?? '').trim());
+  return { name: all('Name')[0] ?? '', version: all('Version')[0] ?? '', requires: all('Requires-Dist') };
+};

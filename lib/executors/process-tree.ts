@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** A process that still runs, in the words of /proc/PID/stat. */
+interface Status {
+  readonly pid: number;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** Shorter runs than this can't have gone once around all process ids. */
+const surelyOneRoundMs = 500;
+const kernelThreads = 2;
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+};
+
+/** What /proc/PID/stat tells; undefined for what is dead already (zombies too). Source: proc_pid_stat(5). */
+export const parseStat = (text: string): Status | undefined => {
+  // The second field is the program's name in brackets, and a name may hold blanks and brackets.
+  const [state, ...numbers] = text.slice(text.lastIndexOf(')') + 2).split(' ', 4);
+  const [parent, group, session] = numbers.map(Number);
+  const pid = Number.parseInt(text, 10);
+  if (state === 'Z' || state === 'X' || parent === undefined || group === undefined || session === undefined)
+    return undefined;
+  return { pid, parent, group, session };
+};
+
+/**
+ * Process ids that were given out after `first`; undefined where that can't be told. The kernel counts upwards, and begins
+ * again at the bottom when it comes to the top.
+ * @param loadavg contents of /proc/loadavg, whose last field is the newest id
+ */
+export const startedAfter = (first: number, loadavg: string): ((pid: number) => boolean) | undefined => {
+  const newest = Number(loadavg.trim().split(' ')[4]);
+  if (!(newest > 0)) return undefined;
+  return newest >= first ? pid => pid >= first && pid <= newest : pid => pid >= first || pid <= newest;
+};
+
+/** The members of one run: what its leader started, however it hid. */
+export interface ProcessTree {
+  /** Process ids that are not gone. Costs a look at each process of the machine. */
+  members(): number[];
+  /** The same at the leader's end, when only what was started since needs a look: 0.1 ms where nothing is left. */
+  leftovers(ranMs: number): number[];
+  /** Send a signal to all members. */
+  send(signal: NodeJS.Signals): void;
+}
+
+/**
+ * @param leader process id of a session leader
+ * @param marker `NAME=value` in the environment of the leader, and so of what it starts
+ */
+export const createProcessTree = (leader: number, marker: string): ProcessTree => {
+  const isMarked = (pid: number): boolean | undefined => {
+    const environ = read(`/proc/${String(pid)}/environ`);
+    // Empty: it is in the middle of an exec.
+    return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
+  };
+
+  const scan = (isCandidate: (pid: number) => boolean): { members: Status[]; unsure: boolean } => {
+    const members = new Map<number, Status>();
+    const others: Status[] = [];
+    let unsure = false;
+    for (const name of readdirSync('/proc')) {
+      const pid = Number(name);
+      if (!Number.isInteger(pid) || pid === process.pid || !isCandidate(pid)) continue;
+      const text = read(`/proc/${name}/stat`);
+      const status = text === undefined ? undefined : parseStat(text);
+      if (!status) continue;
+      const marked = status.session === leader || status.group === leader || isMarked(pid);
+      if (marked) members.set(pid, status);
+      else others.push(status);
+      unsure ||= marked === undefined && status.parent !== kernelThreads && status.parent !== 0;
+    }
+    // What left both session and environment behind is still somebody's child.
+    for (let before = -1; before !== members.size;) {
+      before = members.size;
+      for (const one of others) if (members.has(one.parent)) members.set(one.pid, one);
+    }
+    return { members: [...members.values()], unsure };
+  };
+
+  const idsOf = (isCandidate: (pid: number) => boolean): number[] => {
+    let { members, unsure } = scan(isCandidate);
+    for (let again = 0; unsure && members.length === 0 && again < 3; again += 1)
+      ({ members, unsure } = scan(isCandidate));
+    return members.map(({ pid }) => pid);
+  };
+  const anyone = () => true;
+
+  return {
+    members: () => idsOf(anyone),
+    leftovers: ranMs => {
+      const recent = ranMs < surelyOneRoundMs ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined;
+      return idsOf(recent ?? anyone);
+    },
+    send: signal => {
+      const { members } = scan(anyone);
+      const kill = (pid: number) => {
+        try {
+          process.kill(pid, signal);
+        } catch {
+          // It is gone in the meantime, which is what was wanted; what survives is seen by the next look.
+        }
+      };
+      // The group in one call first: nothing in it can start another before its turn comes.
+      if (members.some(({ group }) => group === leader)) kill(-leader);
+      for (const { pid, group } of members) if (group !== leader) kill(pid);
+    },
+  };
+};

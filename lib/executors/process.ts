@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { AttemptError, messageOf } from '../errors.ts';
+import { sleep } from '../flow/wait.ts';
+import type { Command, Run } from '../model/attempt.ts';
+import type { Cause, Exit } from '../model/outcome.ts';
+import { createProcessTree } from './process-tree.ts';
+
+/** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
+const leftoverGraceMs = 2000;
+/** How long SIGKILL is sent again to what does not go. */
+const killPatienceMs = 10_000;
+const lookEveryMs = 10;
+const longestTimerMs = 2 ** 31 - 1;
+
+export interface ProcessSettings {
+  /** Aborts when it must stop; the reason is an AttemptError. */
+  readonly signal: AbortSignal;
+  /** From SIGTERM to SIGKILL, ms. */
+  readonly graceMs: number;
+  /** Aborts when there is no time for a grace. */
+  readonly kill?: AbortSignal | undefined;
+  /** It is stopped after so many ms, with cause `max-duration`. */
+  readonly maxDurationMs?: number | undefined;
+  /** `NAME=value`, in the command's environment and in no other's: by it everything that it starts is known. */
+  readonly marker: string;
+  /** Hears of processes that SIGKILL did not end. */
+  readonly onSurvivors?: (pids: readonly number[]) => void;
+  readonly now?: () => number;
+}
+
+const causeOf = (signal: AbortSignal): Cause =>
+  signal.reason instanceof AttemptError ? signal.reason.code : 'stopping';
+
+/**
+ * Start a program in a session of its own. `exit` resolves when nothing that it started is left, whether it left by itself or
+ * was stopped: SIGTERM to all, the grace, SIGKILL until none is left.
+ * Errors: the signal's reason where it is aborted; AttemptError `no-such-program` where it can't be started.
+ */
+export const startProcess = async (command: Command, settings: ProcessSettings): Promise<Run> => {
+  const { signal, graceMs, kill, maxDurationMs, marker, onSurvivors, now = Date.now } = settings;
+  signal.throwIfAborted();
+  const startedAtMs = now();
+  const { file, args, cwd, env } = command;
+  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { pid } = child;
+  if (pid === undefined) {
+    const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
+    throw new AttemptError('no-such-program', `could not start ${file}: ${messageOf(error)}`);
+  }
+
+  const tree = createProcessTree(pid, marker);
+  const main = Promise.withResolvers<Pick<Exit, 'code' | 'signal'>>();
+  let stoppedBy: Cause | undefined;
+  let stopping = false;
+  let killing: Promise<void> | undefined;
+  let graceTimer: NodeJS.Timeout | undefined;
+  let killAtMs = Infinity;
+
+  const killUntilGone = async () => {
+    const untilMs = performance.now() + killPatienceMs;
+    for (;;) {
+      tree.send('SIGKILL');
+      await sleep(lookEveryMs);
+      const left = tree.members();
+      if (left.length === 0) return;
+      if (performance.now() < untilMs) continue;
+      onSurvivors?.(left);
+      // Stuck in the kernel: nobody can end it, and nobody is served by waiting for it.
+      main.resolve({ code: null, signal: 'SIGKILL' });
+      return;
+    }
+  };
+  const killAll = () => (killing ??= killUntilGone());
+
+  const terminate = (waitMs: number) => {
+    if (stopping) return;
+    stopping = true;
+    killAtMs = performance.now() + waitMs;
+    tree.send('SIGTERM');
+    graceTimer = setTimeout(() => void killAll(), Math.min(waitMs, longestTimerMs));
+  };
+  const stop = (cause: Cause) => {
+    stoppedBy ??= cause;
+    terminate(graceMs);
+  };
+  const onAbort = () => {
+    stop(causeOf(signal));
+  };
+  const onKill = () => {
+    stoppedBy ??= 'stopping';
+    stopping = true;
+    void killAll();
+  };
+  const limit =
+    maxDurationMs === undefined
+      ? undefined
+      : setTimeout(stop, Math.min(Math.max(0, maxDurationMs), longestTimerMs), 'max-duration' satisfies Cause);
+
+  const endLeftovers = async () => {
+    if (killing === undefined && tree.leftovers(now() - startedAtMs).length === 0) return;
+    terminate(Math.min(graceMs, leftoverGraceMs));
+    while (killing === undefined && performance.now() < killAtMs) {
+      if (tree.members().length === 0) return;
+      await sleep(lookEveryMs);
+    }
+    await killAll();
+  };
+  const supervise = async (): Promise<Exit> => {
+    const { code, signal: endedBy } = await main.promise;
+    clearTimeout(limit);
+    const cause = stoppedBy;
+    const endedAtMs = now();
+    await endLeftovers();
+    clearTimeout(graceTimer);
+    signal.removeEventListener('abort', onAbort);
+    kill?.removeEventListener('abort', onKill);
+    return { code, signal: endedBy, startedAtMs, endedAtMs, ...(cause && { stoppedBy: cause }) };
+  };
+
+  child.once('exit', (code, endedBy) => {
+    main.resolve({ code, signal: endedBy });
+  });
+  child.on('error', () => undefined);
+  signal.addEventListener('abort', onAbort, { once: true });
+  kill?.addEventListener('abort', onKill, { once: true });
+  if (kill?.aborted) onKill();
+  return { pid, startedAtMs, stdout: child.stdout, stderr: child.stderr, exit: supervise(), stop };
+};

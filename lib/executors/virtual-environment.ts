@@ -1,0 +1,140 @@
+import { stat } from 'node:fs/promises';
+import { join, normalize } from 'node:path';
+import { AttemptError } from '../errors.ts';
+import type { Command, StagedAttempt } from '../model/attempt.ts';
+import { deadlineMs } from '../request/effective.ts';
+import type { Emit } from '../telemetry/events.ts';
+import { createEnvironments } from './environments.ts';
+import type { Executor } from './executor.ts';
+import { experimentEnv, markerOf } from './experiment-env.ts';
+import { chooseInterpreter, type Interpreter } from './interpreters.ts';
+import { createPrivateEnvironment } from './private-environment.ts';
+import { startProcess } from './process.ts';
+import { bundledClients, requirementsOf } from './requirements.ts';
+
+export interface VirtualEnvironmentSettings {
+  /** Where shared trees are kept. */
+  readonly environmentsDir: string;
+  readonly findInterpreters: (env?: NodeJS.ProcessEnv) => Promise<readonly Interpreter[]>;
+  /** uv's executable; undefined: pip. */
+  readonly uv: string | undefined;
+  readonly runnerEnv: NodeJS.ProcessEnv;
+  /** EXPERIMENT_ENV */
+  readonly experimentEnv: readonly string[];
+  readonly terminationGraceMs: number;
+  /** Its abort kills what runs at once. */
+  readonly kill: AbortSignal;
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/** The longest that anything may run. Source: spec "Limits and stops". */
+const maxRunMs = 96 * 3_600_000;
+/** Until interpreters are looked for again where none fitted, ms. */
+const lookAgainMs = 30_000;
+
+/** The tools' own variables and what they need to reach an index; never secrets of queues and stores. */
+const installerEnv = (env: NodeJS.ProcessEnv): Record<string, string> => {
+  const wanted = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|UV_.*|.*_PROXY|.*_CA_BUNDLE|SSL_CERT_.*|GIT_.*)$/i;
+  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && wanted.test(name));
+  return { ...Object.fromEntries(kept as [string, string][]), UV_PYTHON_DOWNLOADS: 'never' };
+};
+
+/** argv after the interpreter. Errors: `no-such-program`. */
+const programOf = async ({ request, workspace }: StagedAttempt): Promise<readonly string[]> => {
+  const { filename = '', args } = request;
+  if (filename === '-m') return ['-m', ...args];
+  const fail = (why: string) => new AttemptError('no-such-program', `the program can not be run: ${why}`, { filename });
+  const clean = normalize(filename);
+  if (filename === '' || clean.startsWith('/') || clean === '..' || clean.startsWith('../')) {
+    throw fail('expected a file inside the workspace, or -m');
+  }
+  const found = await stat(join(workspace.workspace, clean)).catch(() => undefined);
+  if (!found?.isFile()) throw fail('there is no such file in the workspace');
+  return [clean, ...args];
+};
+
+/** Interpreters are looked for once, and again now and then when none fits. */
+const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, now: () => number) => {
+  let found: Promise<readonly Interpreter[]> | undefined;
+  let foundAtMs = 0;
+  const look = () => {
+    foundAtMs = now();
+    return (found = find());
+  };
+  return async (asked: string | undefined): Promise<Interpreter> => {
+    const known = await (found ?? look());
+    try {
+      return chooseInterpreter(known, asked);
+    } catch (error) {
+      if (now() - foundAtMs < lookAgainMs) throw error;
+      return chooseInterpreter(await look(), asked);
+    }
+  };
+};
+
+/**
+ * Runs experiments in Python virtual environments: a shared tree of packages for each set of requirements, a private environment
+ * for each attempt. Without requirements nothing is installed and no tool is run.
+ * Source: spec "Python (virtual environment)".
+ */
+export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
+  const { emit, now } = use;
+  const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv), now);
+  const environments = createEnvironments({
+    directory: use.environmentsDir,
+    uv: use.uv,
+    env: installerEnv(use.runnerEnv),
+  });
+
+  const provision = async (attempt: StagedAttempt): Promise<Command> => {
+    const startedAtMs = now();
+    const { request, workspace, grant, document, signal, record } = attempt;
+    const program = await programOf(attempt);
+    const interpreter = await choose(request.pythonVersion);
+    const requirements = requirementsOf(request, await bundledClients(workspace.workspace), grant.gpuUuids.length > 0);
+    const shared =
+      requirements.length === 0
+        ? undefined
+        : await environments.get({ interpreter, requirements, log: workspace.outputFile, signal });
+    const own = createPrivateEnvironment(join(workspace.runner, 'env'), interpreter, shared);
+    document.set('pipdeptree', shared?.tree ?? []);
+    document.set('python', interpreter.version);
+    const environment = shared?.key ?? `python ${interpreter.version}`;
+    emit('provisioned', { environment, built: shared?.built ?? false, durationMs: now() - startedAtMs }, record);
+    return {
+      file: own.python,
+      args: program,
+      cwd: workspace.workspace,
+      env: experimentEnv(attempt, {
+        runnerEnv: use.runnerEnv,
+        patterns: use.experimentEnv,
+        bins: shared ? [own.bin, shared.bin] : [own.bin],
+        virtualEnv: own.root,
+      }),
+    };
+  };
+
+  return {
+    kind: 'virtual-environment',
+    accepts: ({ artifacts }) =>
+      artifacts.has('workspace') && !artifacts.has('_container') && !artifacts.has('_singularity'),
+    provision,
+    start: attempt => {
+      const { request, command, signal, record } = attempt;
+      return startProcess(command, {
+        signal,
+        kill: use.kill,
+        graceMs: use.terminationGraceMs,
+        maxRunMs: Math.max(
+          0,
+          Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, (deadlineMs(request) ?? Infinity) - now()),
+        ),
+        marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
+        onSurvivors: pids => {
+          emit('kill-incomplete', { pids: pids.join(' ') }, record);
+        },
+      });
+    },
+  };
+};
