@@ -18,6 +18,21 @@ export const withAnonymousFallback = (store: ObjectStore, anonymous: () => Objec
     }
   },
   put: (key, body, options) => store.put(key, body, options),
-  list: (prefix, signal) => store.list(prefix, signal),
+  list: async function* (prefix, signal) {
+    let begun = false;
+    try {
+      for await (const info of store.list(prefix, signal)) {
+        begun = true;
+        yield info;
+      }
+    } catch (error) {
+      if (begun || !(error instanceof StoreError) || error.code !== 'denied') throw error;
+      try {
+        yield* anonymous().list(prefix, signal);
+      } catch {
+        throw error;
+      }
+    }
+  },
   delete: (key, signal) => store.delete(key, signal),
 });

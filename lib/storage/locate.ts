@@ -1,11 +1,14 @@
-import { isAbsolute, resolve, sep } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { AttemptError } from '../errors.ts';
 import type { QueueKind } from '../model/delivery.ts';
 import type { Artifact, Credentials, Request } from '../model/experiment.ts';
 import { withAnonymousFallback } from './anonymous-fallback.ts';
 import { createDirectoryStore } from './directory.ts';
+import { isWithin } from './directory-paths.ts';
 import type { ObjectLocation, ObjectStore } from './object-store.ts';
-import { createS3Store, type S3Place } from './s3.ts';
+import { createS3Store } from './s3.ts';
+import type { S3Place } from './s3.ts';
 
 export interface LocateContext {
   /** May config.env's AWS keys be used where an artifact brings none? */
@@ -25,25 +28,46 @@ const where = (artifact: Artifact) => ({ artifact: artifact.label, at: artifact.
 const invalid = (artifact: Artifact, why: string) =>
   new AttemptError('artifact-invalid', `the artifact's location can not be used: ${why}`, where(artifact));
 
-/** `file:///path`, `file://localhost/path`, and the client's `file://home/user/…`, which lost its first slash. */
+/**
+ * `file:///path` and `file://localhost/path` are URLs, percent-encoded; the client's `file://home/user/…`, which lost its first
+ * slash, is a path as it is.
+ */
 const filePath = (qualified: string): string => {
-  const rest = qualified.slice('file://'.length);
-  if (rest.startsWith('/')) return rest;
-  return rest.startsWith('localhost/') ? rest.slice('localhost'.length) : `/${rest}`;
+  const [, localhost, rest = ''] = /^file:\/\/(localhost(?=\/))?(.*)$/s.exec(qualified) ?? [];
+  if (localhost === undefined && !rest.startsWith('/')) return `/${rest}`;
+  try {
+    return decodeURIComponent(rest);
+  } catch {
+    return rest;
+  }
 };
+
+/** Where a path leads, every link followed; what does not exist yet stays as it is written. */
+const realPath = (path: string): string => {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), path.slice(parent === '/' ? 1 : parent.length + 1));
+  }
+};
+
+/** Whether `file://` may point there: below FILE_ROOTS, links resolved; without them only for messages of a directory queue. */
+const isAllowed = (path: string, kind: QueueKind, use: LocateContext): boolean =>
+  use.fileRoots.length > 0
+    ? use.fileRoots.some(root => isWithin(realPath(root), realPath(path)))
+    : kind === 'directory';
 
 const locateFile = (artifact: Artifact, qualified: string, kind: QueueKind, use: LocateContext): ObjectLocation => {
   const path = resolve(filePath(qualified));
-  const allowed =
-    use.fileRoots.length > 0
-      ? use.fileRoots.some(root => path.startsWith(root.endsWith(sep) ? root : root + sep))
-      : kind === 'directory';
-  if (!allowed)
+  if (path.includes('\0') || path === '/') throw invalid(artifact, 'expected the path of a file');
+  if (!isAllowed(path, kind, use)) {
     throw new AttemptError(
       'access-denied',
       'file:// is not allowed here; FILE_ROOTS says where it is',
       where(artifact),
     );
+  }
   // Where the key is known the bucket is what stands before it: all artifacts of an experiment then share one store.
   const key = artifact.key;
   if (key && !isAbsolute(key) && path.endsWith(`/${key}`)) {
@@ -56,10 +80,12 @@ const locateFile = (artifact: Artifact, qualified: string, kind: QueueKind, use:
 const credentialsFor = (artifact: Artifact, request: Request, use: LocateContext): S3Place['credentials'] => {
   const own = artifact.credentials;
   if (own?.type === 'aws' || own?.type === 'anonymous') return own;
+  // How MinIO names the two parts of a key.
+  if (own?.type === 'plain') return { type: 'aws', accessKey: own.user, secretAccessKey: own.password };
   if (own)
     throw new AttemptError(
       'access-denied',
-      `credentials of the kind ${own.type} do not open S3; expected aws`,
+      `credentials of the kind ${own.type} do not open S3; expected aws or plain`,
       where(artifact),
     );
   const {

@@ -137,6 +137,7 @@ if (server !== undefined) {
       const upstream = net.connect(Number(port), hostname);
       upstream.on('error', () => undefined);
       open.add(socket);
+      socket.on('close', () => upstream.destroy());
       socket.pipe(upstream).pipe(socket);
     });
     const store = server.open({ endpoint });

@@ -11,6 +11,8 @@ const denied = new Set([
   'TokenRefreshRequired',
   'AllAccessDisabled',
   'AccountProblem',
+  // Of versitygw, with HTTP 404: no such access key.
+  'XAdminUserNotFound',
 ]);
 const unavailable = new Set([
   'SlowDown',

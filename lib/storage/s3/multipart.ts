@@ -7,7 +7,50 @@ import { refusal } from './errors.ts';
 /** What S3 allows. Source: S3 user guide, "Multipart upload limits". */
 const maxParts = 10_000;
 /** Time for taking an unfinished upload away, once the upload itself has failed. */
-const cleanUpMs = 10_000;
+const cleanUpMs = 5_000;
+/** Time for the reply that names a new upload, once that is aborted: without its name it could not be taken away. */
+const nameMs = 1_000;
+
+/** A signal that aborts `ms` after another one, with its reason. */
+const later = (signal: AbortSignal, ms: number): { readonly signal: AbortSignal; readonly end: () => void } => {
+  const control = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => {
+      control.abort(signal.reason);
+    }, ms);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: control.signal,
+    end: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+};
+
+/** Begin an upload: its id. Once begun it is seen through to its id even when it is aborted meanwhile. */
+const begin = async ({ client, key, store, contentHeaders, signal }: MultipartUpload): Promise<string> => {
+  signal.throwIfAborted();
+  const patient = later(signal, nameMs);
+  try {
+    const { text } = await client.text({
+      operation: 'put',
+      method: 'POST',
+      key,
+      query: { uploads: '' },
+      headers: contentHeaders,
+      signal: patient.signal,
+      repeatable: false,
+    });
+    const uploadId = textOf(text, 'UploadId');
+    if (uploadId === undefined) throw new StoreError('invalid', 'put failed: an upload got no id', { store, key });
+    return uploadId;
+  } finally {
+    patient.end();
+  }
+};
 
 export interface MultipartUpload {
   readonly client: S3Client;
@@ -83,17 +126,7 @@ export const putInParts = async (
   parts: AsyncIterable<Part>,
 ): Promise<{ readonly etag: string | undefined }> => {
   const { client, key, store, signal } = upload;
-  const created = await client.text({
-    operation: 'put',
-    method: 'POST',
-    key,
-    query: { uploads: '' },
-    headers: upload.contentHeaders,
-    signal,
-    repeatable: false,
-  });
-  const uploadId = textOf(created.text, 'UploadId');
-  if (uploadId === undefined) throw new StoreError('invalid', 'put failed: an upload got no id', { store, key });
+  const uploadId = await begin(upload);
   try {
     const etags = await sendParts(upload, uploadId, parts);
     const { text } = await client.text({
