@@ -1,13 +1,14 @@
-import { Observable, type OperatorFunction } from 'rxjs';
-import { AttemptError, asError, messageOf } from '../errors.ts';
+import { concatMap, defer, filter, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
+import { AttemptError, messageOf } from '../errors.ts';
 import type { ObservedAttempt, PreparedAttempt, StoredAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
+import type { Cause, End } from '../model/outcome.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { createUploads, type Uploads } from '../workspace/uploads.ts';
+import { createUploads, type Patience } from '../workspace/uploads.ts';
 
 export interface StageOutContext {
-  /** Where an artifact is; undefined for one that is not stored. */
+  /** Where an artifact is; undefined for one that is not stored. May throw an AttemptError. */
   readonly locate: (artifact: Artifact, attempt: PreparedAttempt) => ObjectLocation | undefined;
   readonly emit: Emit;
   /** Artifacts at once. */
@@ -17,11 +18,44 @@ export interface StageOutContext {
   readonly now: () => number;
 }
 
-/** Aborts `ms` after `signal` did: what may still be done when an attempt was told to stop. */
-const graceAfter = (signal: AbortSignal, ms: number): { readonly signal: AbortSignal; readonly clear: () => void } => {
+/** A checkpoint has a next one. */
+const brief: Patience = { attempts: 3, maxMs: 1000 };
+/** About 20 s. */
+const fair: Patience = { attempts: 8, maxMs: 5000 };
+/** About an hour, with waits of 15 s on average. */
+const patient: Patience = { attempts: 250, maxMs: 30_000 };
+
+/** How the last store goes: its failure is an error, or an event. */
+type LastStore =
+  | { readonly type: 'must'; readonly patience: Patience }
+  | { readonly type: 'may'; readonly patience: Patience }
+  | { readonly type: 'none' };
+
+/** Source: spec "Settling". */
+const lastStores: Readonly<Partial<Record<Cause, LastStore>>> = {
+  // Somebody else has the message by now: the results are theirs to store.
+  'lease-lost': { type: 'none' },
+  // There is nobody left to tell.
+  'queue-deleted': { type: 'may', patience: brief },
+  // It was waited for already.
+  'store-fault': { type: 'may', patience: brief },
+};
+
+/** Without a run there is only the reason to be stored, and that reason stands whether it is stored or not. */
+const lastStoreOf = ({ cause, exit }: End): LastStore =>
+  lastStores[cause] ?? (exit ? { type: 'must', patience: patient } : { type: 'may', patience: fair });
+
+const isLeaseLost = (reason: unknown): boolean => reason instanceof AttemptError && reason.code === 'lease-lost';
+
+/** Aborts `ms` after `signal` did: what may still be done when an attempt was told to stop. At once when the lease is lost. */
+const graceAfter = (signal: AbortSignal, ms: number) => {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const start = () => {
+    if (isLeaseLost(signal.reason)) {
+      controller.abort(signal.reason);
+      return;
+    }
     timer = setTimeout(() => {
       controller.abort(new AttemptError('store-fault', `not stored within ${String(ms)} ms of being told to stop`));
     }, ms);
@@ -30,93 +64,92 @@ const graceAfter = (signal: AbortSignal, ms: number): { readonly signal: AbortSi
   else signal.addEventListener('abort', start, { once: true });
   return {
     signal: controller.signal,
-    clear: () => {
+    close: () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', start);
+      controller.abort(new AttemptError('stopping', 'nobody waits for this upload any more'));
     },
   };
 };
 
-/** Stores what one attempt makes, while it runs and at its end. */
+/** Stores what one attempt makes, one store at a time. */
 const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
   const grace = graceAfter(attempt.signal, use.stopUploadMs);
-  const uploads: Uploads = createUploads(attempt, {
+  const uploads = createUploads(attempt, {
     locate: artifact => use.locate(artifact, attempt),
     emit: use.emit,
     parallel: use.parallelTransfers,
     signal: grace.signal,
   });
-  let running: Promise<void> | undefined;
-
-  const checkpoint = async (): Promise<void> => {
+  const tell = (
+    event: 'checkpointed' | 'stored',
+    startedAtMs: number,
+    stored: { artifacts: readonly string[]; bytes: number },
+  ) => {
+    use.emit(event, { ...stored, durationMs: use.now() - startedAtMs }, attempt.record);
+  };
+  const must = async (patience: Patience): Promise<void> => {
+    const startedAtMs = use.now();
+    tell('stored', startedAtMs, await uploads.store(patience));
+  };
+  const may = async (event: 'checkpointed' | 'stored', patience: Patience): Promise<void> => {
     const startedAtMs = use.now();
     try {
-      const { artifacts, bytes } = await uploads.store({ patiently: false });
-      if (artifacts.length === 0) return;
-      use.emit('checkpointed', { artifacts, bytes, durationMs: use.now() - startedAtMs }, attempt.record);
+      const stored = await uploads.store(patience);
+      if (stored.artifacts.length > 0) tell(event, startedAtMs, stored);
     } catch (error) {
-      use.emit('checkpoint-failed', { error: messageOf(error) }, attempt.record);
+      use.emit(event === 'stored' ? 'store-failed' : 'checkpoint-failed', { error: messageOf(error) }, attempt.record);
     }
   };
-
   return {
-    /** At most one at a time: a snapshot that comes while one is being stored is left to the next. */
-    checkpoint: () => {
-      running ??= checkpoint().finally(() => {
-        running = undefined;
-      });
+    checkpoint: () => may('checkpointed', brief),
+    finish: async (end: End): Promise<void> => {
+      const last = lastStoreOf(end);
+      switch (last.type) {
+        case 'must':
+          return must(last.patience);
+        case 'may':
+          return may('stored', last.patience);
+        case 'none':
+          return;
+        default:
+          return last satisfies never;
+      }
     },
-    /** Everything, after a checkpoint that is under way. */
-    finish: async (): Promise<void> => {
-      await running;
-      const startedAtMs = use.now();
-      const { artifacts, bytes } = await uploads.store({ patiently: true });
-      use.emit('stored', { artifacts, bytes, durationMs: use.now() - startedAtMs }, attempt.record);
-    },
-    close: grace.clear,
+    close: grace.close,
   };
 };
 
-/** Causes after which the results are somebody else's to store. */
-const storesNothing = new Set(['lease-lost']);
-
 /**
- * Store what an attempt makes: changed artifacts at each snapshot, everything at its end, `output` first, `_metadata` last.
- * In: ObservedAttempt, snapshots and then one with an end. Out: StoredAttempt, once.
+ * Store what an attempt makes: changed artifacts at each snapshot, everything at its end, `output` first, `_metadata` last. A snapshot that
+ * comes while one is being stored is left to the next; the end waits for the one under way.
+ * In: the ObservedAttempts of one attempt, snapshots and then one with an end. Out: StoredAttempt, once.
  * Units: bytes, ms; archives are made while they are sent.
- * Errors: `store-fault` when it could not be stored; a checkpoint that fails is an event.
+ * Errors: `store-fault`, `access-denied`, `artifact-missing` (no bucket), when what a run made could not be stored; a
+ * checkpoint that fails is an event. Unsubscribing ends what is being sent.
  * Source: spec "Checkpoints and stage-out".
  */
 export const stageOut =
   (use: StageOutContext): OperatorFunction<ObservedAttempt, StoredAttempt> =>
   source =>
-    new Observable<StoredAttempt>(subscriber => {
+    defer(() => {
       let storer: ReturnType<typeof createStorer> | undefined;
-      const subscription = source.subscribe({
-        next: attempt => {
+      let isStoring = false;
+      return source.pipe(
+        filter(attempt => attempt.end !== undefined || !isStoring),
+        concatMap(async attempt => {
           storer ??= createStorer(attempt, use);
-          const { end } = attempt;
-          if (!end) {
-            storer.checkpoint();
-            return;
+          isStoring = true;
+          try {
+            const { end } = attempt;
+            if (end) await storer.finish(end);
+            else await storer.checkpoint();
+          } finally {
+            isStoring = false;
           }
-          const stored = storesNothing.has(end.cause) ? Promise.resolve() : storer.finish();
-          stored.then(
-            () => {
-              subscriber.next({ ...attempt, end });
-              subscriber.complete();
-            },
-            (error: unknown) => {
-              subscriber.error(asError(error));
-            },
-          );
-        },
-        error: error => {
-          subscriber.error(error);
-        },
-      });
-      return () => {
-        subscription.unsubscribe();
-        storer?.close();
-      };
+          return attempt;
+        }),
+        mergeMap(({ end, ...attempt }) => (end ? of({ ...attempt, end }) : EMPTY)),
+        finalize(() => storer?.close()),
+      );
     });

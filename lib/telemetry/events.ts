@@ -133,6 +133,11 @@ export const events = table({
     when: 'a duty at the end of an attempt takes longer than its deadline',
     fields: { duty: 'string', deadlineMs: 'number' },
   },
+  'store-failed': {
+    level: 'warn',
+    when: 'what an attempt left could not be stored, and its end does not wait for that',
+    fields: { error: 'string' },
+  },
   expired: { level: 'info', when: 'a request was past its lifetime before it started', fields: { lateMs: 'number' } },
   settled: {
     level: 'info',

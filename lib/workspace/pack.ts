@@ -1,146 +1,158 @@
-import { createReadStream } from 'node:fs';
-import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PassThrough, type Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGzip, createZstdCompress } from 'node:zlib';
-import { pack, type Pack } from 'tar-stream';
+import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Readable, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream';
+import { promisify } from 'node:util';
+import { createGzip, createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
+import { hasFiles, listDirectory, type Found } from './list-directory.ts';
+import { fillFrom, reading } from './read-files.ts';
+import { encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
 
-/** Something to pack: a path relative to its directory, as it stood when the directory was looked at. */
-export interface Found {
-  readonly path: string;
-  readonly type: 'file' | 'directory' | 'symlink';
-  readonly sizeBytes: number;
-  readonly mode: number;
-  readonly mtimeMs: number;
-  readonly inode: number;
+/** Up to this size an archive is made in memory: it is sent in one piece, and again without packing anew. */
+const smallBytes = 1024 * 1024;
+/** Files up to this size are read at once, several to a chunk. */
+const smallFileBytes = 64 * 1024;
+const chunkBytes = 256 * 1024;
+
+interface Compression {
+  readonly ends: RegExp;
+  readonly now: (bytes: Buffer) => Buffer;
+  readonly later: (bytes: Buffer) => Promise<Buffer>;
+  readonly stream: () => Transform;
 }
+/** Node has no encoder for bzip2 and xz: what is stored under such a name is plain tar, which readers tell by its content. */
+const compressions: readonly Compression[] = [
+  {
+    ends: /\.(?:tar\.gz|tgz)$/,
+    now: bytes => gzipSync(bytes),
+    later: promisify<Buffer, Buffer>(gzip),
+    stream: () => createGzip(),
+  },
+  {
+    ends: /\.(?:tar\.zst|tzst)$/,
+    now: bytes => zstdCompressSync(bytes),
+    later: promisify<Buffer, Buffer>(zstdCompress),
+    stream: () => createZstdCompress(),
+  },
+];
 
-/**
- * Everything in a directory, sorted by path. What vanishes or can't be read while it is looked at is left out; so are sockets,
- * pipes and devices. Links are reported, never followed.
- */
-export const listDirectory = async (directory: string): Promise<Found[]> => {
-  const found: Found[] = [];
-  const walk = async (relative: string): Promise<void> => {
-    let names: string[];
-    try {
-      names = await readdir(join(directory, relative));
-    } catch {
-      return;
-    }
-    for (const name of names.sort()) {
-      const path = relative === '' ? name : `${relative}/${name}`;
-      const stat = await lstat(join(directory, path)).catch(() => undefined);
-      if (!stat) continue;
-      const type = stat.isFile()
-        ? 'file'
-        : stat.isDirectory()
-          ? 'directory'
-          : stat.isSymbolicLink()
-            ? 'symlink'
-            : undefined;
-      if (!type) continue;
-      found.push({ path, type, sizeBytes: stat.size, mode: stat.mode & 0o777, mtimeMs: stat.mtimeMs, inode: stat.ino });
-      if (type === 'directory') await walk(path);
-    }
-  };
-  await walk('');
-  return found;
-};
-
-/** Equal for two looks between which nothing changed, as far as names, sizes, times, modes and inodes tell. */
-export const fingerprintOf = (found: readonly Found[]): string =>
-  found.map(one => [one.path, one.type, one.sizeBytes, one.mtimeMs, one.mode, one.inode].join('\0')).join('\n');
-
-/** Told by the extension of the key it is stored under. Node has no encoder for bzip2 and xz: the client reads plain tar there too. */
-const compressorFor = (key: string): Transform | undefined => {
-  if (/\.(tar\.gz|tgz)$/.test(key)) return createGzip({ level: 6 });
-  if (/\.(tar\.zst|tzst)$/.test(key)) return createZstdCompress();
-  return undefined;
-};
-
-const zeros = Buffer.alloc(64 * 1024);
-
-/** Exactly `size` bytes of a file: what it grew is left out, what it shrank is filled with zeros. */
-async function* exactly(path: string, size: number): AsyncGenerator<Buffer> {
-  let left = size;
-  if (left > 0) {
-    try {
-      for await (const chunk of createReadStream(path, { end: size - 1, highWaterMark: 256 * 1024 })) {
-        left -= (chunk as Buffer).length;
-        yield chunk as Buffer;
-      }
-    } catch {
-      // It went, or can no longer be read: an archive's header has promised its size.
-    }
-  }
-  for (; left > 0; left -= zeros.length) yield left < zeros.length ? zeros.subarray(0, left) : zeros;
-}
-
-const addFile = async (archive: Pack, directory: string, one: Found): Promise<void> => {
-  const path = join(directory, one.path);
-  const handle = await open(path, 'r').catch(() => undefined);
-  if (!handle) return;
-  let sizeBytes: number;
+/** A small file with its header; undefined when it went, can't be read, or is no file any more. */
+const smallFile = (place: BytePath, one: Found): Buffer[] | undefined => {
+  let fd: number;
   try {
-    sizeBytes = (await handle.stat()).size;
+    fd = openSync(forDisk(place), reading);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) return undefined;
+    // What grew large since it was looked at is cut where it ended then.
+    const sizeBytes = Math.min(stats.size, smallFileBytes);
+    const content = Buffer.allocUnsafe(sizeBytes + paddingAfter(sizeBytes));
+    fillFrom(fd, content.subarray(0, sizeBytes));
+    content.fill(0, sizeBytes);
+    return [encodeHeader({ ...one, sizeBytes, mtimeMs: stats.mtimeMs }), content];
+  } finally {
+    closeSync(fd);
+  }
+};
+
+/** A large file with its header, chunk by chunk: as many bytes as it had when it was opened. */
+async function* largeFile(place: BytePath, one: Found): AsyncGenerator<Buffer> {
+  const handle = await open(forDisk(place), reading).catch(() => undefined);
+  if (!handle) return;
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) return;
+    const { size: sizeBytes, mtimeMs } = stats;
+    yield encodeHeader({ ...one, sizeBytes, mtimeMs });
+    let isOver = false;
+    for (let left = sizeBytes; left > 0;) {
+      const chunk = Buffer.allocUnsafe(Math.min(left, chunkBytes));
+      const bytesRead: number = isOver ? 0 : (await handle.read(chunk).catch(() => ({ bytesRead: 0 }))).bytesRead;
+      isOver = bytesRead === 0;
+      const filled = isOver ? chunk.fill(0) : chunk.subarray(0, bytesRead);
+      left -= filled.length;
+      yield filled;
+    }
+    yield Buffer.alloc(paddingAfter(sizeBytes));
   } finally {
     await handle.close();
   }
-  const header = { name: one.path, size: sizeBytes, mode: one.mode, mtime: new Date(one.mtimeMs) };
-  await new Promise<void>((resolve, reject) => {
-    const entry = archive.entry(header, error => {
-      if (error) reject(error);
-      else resolve();
-    });
-    pipeline(exactly(path, sizeBytes), entry).catch(reject);
-  });
+}
+
+const linkOf = (place: BytePath, one: Found): Buffer[] | undefined => {
+  try {
+    return [encodeHeader({ ...one, linkname: readlinkSync(forDisk(place), asBytes) })];
+  } catch {
+    return undefined;
+  }
 };
 
-const addAll = async (archive: Pack, directory: string, found: readonly Found[]): Promise<void> => {
+/** The archive of what was found, in chunks: small entries together, at most `chunkBytes` and one file. */
+async function* archiveOf(directory: BytePath, found: readonly Found[]): AsyncGenerator<Buffer> {
+  let batch: Buffer[] = [];
+  let batchBytes = 0;
   for (const one of found) {
-    const common = { name: one.path, mode: one.mode, mtime: new Date(one.mtimeMs) };
-    switch (one.type) {
-      case 'directory':
-        archive.entry({ ...common, type: 'directory' });
-        break;
-      case 'symlink': {
-        const linkname = await readlink(join(directory, one.path)).catch(() => undefined);
-        if (linkname !== undefined) archive.entry({ ...common, type: 'symlink', linkname });
-        break;
-      }
-      case 'file':
-        await addFile(archive, directory, one);
-        break;
-      default:
-        one.type satisfies never;
+    const place = `${directory}/${one.path}`;
+    if (one.type === 'file' && one.sizeBytes > smallFileBytes) {
+      if (batchBytes > 0) yield Buffer.concat(batch, batchBytes);
+      batch = [];
+      batchBytes = 0;
+      yield* largeFile(place, one);
+      continue;
+    }
+    const blocks =
+      one.type === 'file' ? smallFile(place, one) : one.type === 'symlink' ? linkOf(place, one) : [encodeHeader(one)];
+    for (const block of blocks ?? []) {
+      batch.push(block);
+      batchBytes += block.length;
+    }
+    if (batchBytes >= chunkBytes) {
+      yield Buffer.concat(batch, batchBytes);
+      batch = [];
+      batchBytes = 0;
     }
   }
-  archive.finalize();
+  yield Buffer.concat([...batch, endOfArchive]);
+}
+
+const sizeOf = (found: readonly Found[]): number =>
+  found.reduce((sum, { path, sizeBytes }) => sum + sizeBytes + path.length + 1024, 0);
+
+const packSmall = async (
+  directory: BytePath,
+  found: readonly Found[],
+  compression: Compression | undefined,
+): Promise<Buffer> => {
+  const chunks: Buffer[] = [];
+  for await (const chunk of archiveOf(directory, found)) chunks.push(chunk);
+  const archive = Buffer.concat(chunks);
+  if (!compression) return archive;
+  return archive.length <= smallFileBytes ? compression.now(archive) : compression.later(archive);
 };
 
 /**
- * A directory as a tar stream, compressed as `key`'s extension says; undefined where it has no files. Nothing is copied on disk,
- * and memory is bounded by the streams. Names have no leading `./`: the client takes an archive whose only member starts with it
- * for a single file. Files that change, grow, shrink, vanish or can't be read while they are packed stop nothing.
+ * A directory as a tar archive, compressed as the extension of `key` says; undefined where it has no files. A small one comes as a
+ * Buffer, a large one as a stream: nothing is copied on disk, memory is bounded. Names have no leading `./`: the client takes an archive
+ * whose only member starts with it for a single file. Files that change, grow, shrink, vanish or can't be read while they
+ * are packed stop nothing: a file has the size that it had when it was opened.
+ * @param looked what listDirectory found, where the caller has it
  */
 export const packDirectory = async (
   directory: string,
   key: string,
   looked?: readonly Found[],
-): Promise<Readable | undefined> => {
+): Promise<Buffer | Readable | undefined> => {
   const found = looked ?? (await listDirectory(directory));
-  if (!found.some(one => one.type !== 'directory')) return undefined;
-  const archive = pack();
-  addAll(archive, directory, found).catch((error: unknown) => {
-    archive.destroy(error as Error);
-  });
-  const packed = new PassThrough();
-  const compressor = compressorFor(key);
-  const sending = compressor ? pipeline(archive, compressor, packed) : pipeline(archive, packed);
-  sending.catch((error: unknown) => {
-    packed.destroy(error as Error);
-  });
-  return packed;
+  if (!hasFiles(found)) return undefined;
+  const top = toBytes(directory);
+  const compression = compressions.find(({ ends }) => ends.test(key));
+  if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
+  const archive = Readable.from(archiveOf(top, found), { objectMode: false, highWaterMark: chunkBytes });
+  if (!compression) return archive;
+  // The reader hears of an error by the stream that it reads.
+  return pipeline(archive, compression.stream(), () => undefined);
 };

@@ -1,36 +1,47 @@
-import { lstatSync } from 'node:fs';
-import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
-import { AttemptError } from '../errors.ts';
+import { lstatSync, readlinkSync } from 'node:fs';
+import { archiveRefused } from './archive-errors.ts';
+import { asBytes, forDisk, type BytePath } from './byte-path.ts';
 
-const refuse = (name: string, why: string): AttemptError =>
-  new AttemptError('artifact-invalid', `archive refused: ${why}`, { entry: name.slice(0, 200) });
+/** Links on the way of one link; the kernel follows 40. */
+const maxHops = 40;
 
 /**
- * Where an entry of an archive may be written: inside `target`, and through no link.
- * Errors: `artifact-invalid` for an absolute name, one that leaves the target, one with a NUL, or one below a link.
+ * The parts of an entry's name below the directory that it is unpacked to.
+ * Errors: `artifact-invalid` for an absolute name, one with `..` or one with a NUL.
  */
-export const placeFor = (target: string, name: string): string => {
-  if (name.includes('\0')) throw refuse(name, 'its name has a NUL byte');
-  if (isAbsolute(name)) throw refuse(name, 'its name is absolute');
-  const clean = normalize(name);
-  if (clean === '..' || clean.startsWith(`..${sep}`)) throw refuse(name, 'its name leaves the directory');
-  const place = join(target, clean);
-  for (let parent = dirname(place); parent.length > target.length; parent = dirname(parent)) {
-    const found = lstatSync(parent, { throwIfNoEntry: false });
-    if (found && !found.isDirectory()) throw refuse(name, 'it would be written through a link or a file');
+export const partsOf = (path: BytePath): string[] => {
+  if (path.includes('\0')) throw archiveRefused('its name has a NUL byte', path);
+  if (path.startsWith('/')) throw archiveRefused('its name is absolute', path);
+  const parts = path.split('/').filter(part => part !== '' && part !== '.');
+  if (parts.includes('..')) throw archiveRefused('its name leaves the directory', path);
+  return parts;
+};
+
+/**
+ * Whether a symbolic link leads out of `target`, followed part by part on the disk: through other links `a/../b` is not what it
+ * looks like.
+ * @param parts of the directory that holds the link, below `target`; none of them is a link
+ */
+export const leadsOut = (target: BytePath, parts: readonly string[], linkname: BytePath): boolean => {
+  const at = [...parts];
+  let ahead = linkname.split('/');
+  if (linkname.startsWith('/')) return true;
+  for (let hops = 0; ahead.length > 0;) {
+    const [part = '', ...rest] = ahead;
+    ahead = rest;
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      if (at.pop() === undefined) return true;
+      continue;
+    }
+    at.push(part);
+    const place = forDisk(`${target}/${at.join('/')}`);
+    if (!lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) continue;
+    if (++hops > maxHops) return true;
+    const next = readlinkSync(place, asBytes);
+    if (next.startsWith('/')) return true;
+    at.pop();
+    ahead = [...next.split('/'), ...ahead];
   }
-  return place;
+  return false;
 };
-
-/**
- * Check what a symbolic link at `place` points to: it must stay inside `target`.
- * Errors: `artifact-invalid`.
- */
-export const checkLink = (target: string, place: string, linkname: string, name: string): void => {
-  if (isAbsolute(linkname)) throw refuse(name, 'it is a link to an absolute path');
-  const inside = relative(target, join(dirname(place), linkname));
-  if (inside === '..' || inside.startsWith(`..${sep}`))
-    throw refuse(name, 'it is a link that points out of the directory');
-};
-
-export const refuseEntry = refuse;

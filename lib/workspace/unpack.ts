@@ -1,214 +1,219 @@
-import { createWriteStream } from 'node:fs';
-import { basename, join } from 'node:path';
-import { Readable, Transform, type TransformCallback } from 'node:stream';
+import { Readable, Writable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { extract, type Header } from 'tar-stream';
-import { AttemptError, asError, messageOf } from '../errors.ts';
-import { createEntryWriter, type Entry, type EntryFile } from './entry-writer.ts';
+import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { AttemptError, messageOf, StoreError } from '../errors.ts';
+import { archiveRefused } from './archive-errors.ts';
+import { toBytes } from './byte-path.ts';
+import { createDiskBudget, type DiskBudget } from './disk-budget.ts';
+import { createEntryWriter, type EntryFile, type EntryWriter, type EntryWriterOptions } from './entry-writer.ts';
+import { TarReader } from './tar-reader.ts';
 
 export interface UnpackOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Bytes that may be written; 0: no limit. */
-  readonly maxBytes?: number;
+  /** What may be written; default: no limit. */
+  readonly budget?: DiskBudget;
+  /** Of the body, where it is known: one that ends before that was cut off on its way. */
+  readonly sizeBytes?: number | undefined;
+  /** Default: refuse. */
+  readonly outwardLinks?: EntryWriterOptions['outwardLinks'];
 }
 
-const formats = [
-  { name: 'gzip', magic: [0x1f, 0x8b], decompress: () => createGunzip() },
-  { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], decompress: () => createZstdDecompress() },
-  { name: 'bzip2', magic: [0x42, 0x5a, 0x68], decompress: undefined },
-  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a], decompress: undefined },
-  { name: 'zip', magic: [0x50, 0x4b, 0x03, 0x04], decompress: undefined },
-] as const;
+/** A body up to this size is read whole, and unpacked without streams: that takes a tenth of the time. */
+const smallBytes = 1024 * 1024;
+/** What is small may unpack to this much in memory. */
+const smallUnpackedBytes = 8 * 1024 * 1024;
 
-const invalid = (why: string, cause?: unknown) =>
-  new AttemptError('artifact-invalid', `archive refused: ${why}`, {}, cause === undefined ? undefined : { cause });
+interface Format {
+  readonly name: string;
+  readonly magic: readonly number[];
+  readonly stream?: () => Transform;
+  readonly whole?: (bytes: Buffer, limits: { readonly maxOutputLength: number }) => Buffer;
+}
+const formats: readonly Format[] = [
+  { name: 'gzip', magic: [0x1f, 0x8b], stream: () => createGunzip(), whole: gunzipSync },
+  { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], stream: () => createZstdDecompress(), whole: zstdDecompressSync },
+  { name: 'bzip2', magic: [0x42, 0x5a, 0x68] },
+  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { name: 'zip', magic: [0x50, 0x4b, 0x03, 0x04] },
+];
 
 /** What the first bytes say, whatever the name: the client names plain tar files `.tar.gz`. */
-const decompressorFor = (head: Buffer): Transform | undefined => {
+const formatOf = (head: Buffer): Format | undefined => {
   const format = formats.find(one => one.magic.every((byte, index) => head[index] === byte));
-  if (!format) return undefined;
-  if (!format.decompress) throw invalid(`${format.name} is not yet supported; expected tar, tar.gz or tar.zst`);
-  return format.decompress();
+  if (format && !format.stream) {
+    throw archiveRefused(`${format.name} is not yet supported; expected tar, tar.gz or tar.zst`);
+  }
+  return format;
 };
 
-const types: Readonly<Partial<Record<Header['type'], Entry['type']>>> = {
-  file: 'file',
-  'contiguous-file': 'file',
-  directory: 'directory',
-  symlink: 'symlink',
-  link: 'link',
-};
-
-const entryOf = (header: Header): Entry => ({
-  name: header.name,
-  type: types[header.type] ?? 'other',
-  mode: header.mode,
-  mtimeMs: header.mtime.getTime(),
-  ...(header.linkname ? { linkname: header.linkname } : {}),
-});
-
-/** Tells an archive that ends in the middle from one that ends. Source: ustar, an archive ends with two blocks of zeros. */
-class EndGuard extends Transform {
-  #size = 0;
-  #zeros = 0;
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.#size += chunk.length;
-    let at = chunk.length;
-    while (at > 0 && chunk[at - 1] === 0) at -= 1;
-    this.#zeros = at === 0 ? this.#zeros + chunk.length : chunk.length - at;
-    done(null, chunk);
-  }
-
-  override _flush(done: TransformCallback): void {
-    if (this.#size === 0) done(invalid('it is empty'));
-    else if (this.#zeros < 1024) done(invalid('it is cut off'));
-    else done();
-  }
+interface Head {
+  readonly bytes: Buffer;
+  /** The chunks after `bytes`; undefined when that was all. */
+  readonly rest: AsyncIterator<Buffer> | undefined;
 }
 
-const isTar = (head: Buffer): boolean =>
-  head.length >= 512 &&
-  (head.subarray(257, 262).toString('latin1') === 'ustar' ||
-    head.subarray(0, 512).every(byte => byte === 0) ||
-    validChecksum(head));
-
-/** Archives of before ustar have a checksum and no magic. */
-const validChecksum = (head: Buffer): boolean => {
-  const said = parseInt(
-    head
-      .subarray(148, 156)
-      .toString('latin1')
-      .replace(/[\0 ]+/g, ' ')
-      .trim(),
-    8,
-  );
-  let sum = 0;
-  for (let i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? 0x20 : (head[i] ?? 0);
-  return said === sum;
-};
-
-/** The first bytes of a stream, put back. */
-const peek = async (body: Readable): Promise<Buffer> => {
+/** The beginning of a body, all of it when it is small. */
+const readHead = async (body: Readable): Promise<Head> => {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-    chunks.push(chunk as Buffer);
-    size += (chunk as Buffer).length;
-    if (size >= 8) break;
+  const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  while (size <= smallBytes) {
+    const { done, value } = await iterator.next();
+    if (done) return { bytes: Buffer.concat(chunks, size), rest: undefined };
+    chunks.push(value);
+    size += value.length;
   }
-  const head = Buffer.concat(chunks);
-  if (head.length > 0) body.unshift(head);
-  return head;
+  return { bytes: Buffer.concat(chunks, size), rest: iterator };
 };
 
-/**
- * Unpack a tar archive (plain, gzip or zstd, told by its content) into a directory, and write nowhere else.
- * Returns the bytes written. The body is read at the pace of the disk.
- * Errors: AttemptError `artifact-invalid` (what is wrong, which entry), `out-of-disk` above `maxBytes`; an error of the body
- * itself as it came.
- */
-export const unpackArchive = async (body: Readable, target: string, options: UnpackOptions = {}): Promise<number> => {
-  const { signal, maxBytes = 0 } = options;
-  let bodyError: Error | undefined;
-  body.once('error', error => {
-    bodyError = error;
-  });
-  const writer = createEntryWriter(target, maxBytes);
-  const archive = extract();
-  archive.on('entry', (header, stream, next) => {
-    let file: EntryFile | undefined;
-    const fail = (error: unknown) => {
-      file?.close();
-      file = undefined;
-      archive.destroy(asError(error));
-    };
-    stream.on('error', fail);
-    try {
-      file = writer.begin(entryOf(header));
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    stream.on('data', chunk => {
-      try {
-        file?.write(chunk as Buffer);
-      } catch (error) {
-        fail(error);
-      }
-    });
-    stream.on('end', () => {
-      file?.close();
-      next();
-    });
-  });
+/** Undefined: it is small only as long as it is compressed. */
+const inflateSmall = (bytes: Buffer, format: Format | undefined): Buffer | undefined => {
+  if (!format?.whole) return bytes;
   try {
-    const decompressor = decompressorFor(await peek(body));
-    const check = new HeadCheck();
-    await (decompressor
-      ? pipeline(body, decompressor, check, new EndGuard(), archive, { signal })
-      : pipeline(body, check, new EndGuard(), archive, { signal }));
-    writer.finish();
-    return writer.bytes;
+    return format.whole(bytes, { maxOutputLength: smallUnpackedBytes });
   } catch (error) {
-    body.destroy();
-    signal?.throwIfAborted();
-    if (bodyError) throw bodyError;
-    if (error instanceof AttemptError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOSPC' || code === 'EDQUOT')
-      throw new AttemptError('out-of-disk', 'the disk is full', {}, { cause: error });
-    throw invalid(code === 'Z_BUF_ERROR' ? 'it is cut off' : messageOf(error), error);
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined;
+    throw error;
   }
 };
 
-/** Says clearly that something is no tar at all. */
-class HeadCheck extends Transform {
-  #head: Buffer | undefined = Buffer.alloc(0);
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (!this.#head) {
-      done(null, chunk);
-      return;
-    }
-    this.#head = Buffer.concat([this.#head, chunk]);
-    if (this.#head.length < 512) {
-      done();
-      return;
-    }
-    const head = this.#head;
-    this.#head = undefined;
-    if (isTar(head)) done(null, head);
-    else done(invalid('it is neither a tar archive nor a compressed one'));
-  }
-
-  override _flush(done: TransformCallback): void {
-    if (this.#head && this.#head.length > 0) done(invalid('it is cut off, or no archive'));
-    else done();
-  }
+/** Gets the content of a body. */
+interface Sink {
+  readonly push: (chunk: Buffer) => void;
+  readonly end: () => void;
 }
 
+const writableOf = (sink: Sink, writer: EntryWriter): Writable =>
+  new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      try {
+        sink.push(chunk);
+      } catch (error) {
+        done(error as Error);
+        return;
+      }
+      const drained = writer.drained();
+      if (drained) drained.then(() => done(), done);
+      else done();
+    },
+  });
+
+/** What went wrong, in words that say whose fault it is. */
+const failureOf = (error: unknown): unknown => {
+  if (error instanceof AttemptError || error instanceof StoreError) return error;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  // The machine's disk, not the experiment's share of it.
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new AttemptError('no-room', 'the disk of this machine is full', {}, { cause: error });
+  }
+  if (code === 'Z_BUF_ERROR') return archiveRefused('it is cut off', undefined, error);
+  if (code === 'ENAMETOOLONG' || /^(?:Z_|ZSTD_|ERR_ZSTD)/.test(code)) {
+    return archiveRefused(messageOf(error), undefined, error);
+  }
+  return error;
+};
+
+/** Read a body to its end into a sink; everything that was opened is closed, whatever happens. */
+const feed = async (
+  body: Readable,
+  options: UnpackOptions,
+  writer: EntryWriter,
+  sink: Sink,
+  isArchive: boolean,
+): Promise<number> => {
+  const { signal, sizeBytes = 0 } = options;
+  const abort = () => body.destroy(signal?.reason as Error);
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  let received = 0;
+  const checkReceived = () => {
+    if (received >= sizeBytes) return;
+    throw new StoreError('unavailable', `the transfer ended after ${received} of ${sizeBytes} bytes`);
+  };
+  try {
+    const { bytes, rest } = await readHead(body);
+    received = bytes.length;
+    if (!rest) checkReceived();
+    const format = isArchive ? formatOf(bytes) : undefined;
+    const small = rest ? undefined : inflateSmall(bytes, format);
+    if (small) {
+      sink.push(small);
+      await writer.drained();
+    } else {
+      const all = async function* () {
+        yield bytes;
+        for (let next = await rest?.next(); next && !next.done; next = await rest?.next()) {
+          received += next.value.length;
+          yield next.value;
+        }
+        checkReceived();
+      };
+      const stream = format?.stream?.();
+      const end = writableOf(sink, writer);
+      await (stream ? pipeline(all, stream, end, { signal }) : pipeline(all, end, { signal }));
+    }
+    sink.end();
+    await writer.drained();
+    writer.finish();
+    return writer.bytes();
+  } catch (error) {
+    body.destroy();
+    options.budget?.refund(writer.bytes());
+    signal?.throwIfAborted();
+    throw failureOf(error);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    await writer.abandon();
+  }
+};
+
+const writerFor = (directory: string, { budget, outwardLinks }: UnpackOptions): EntryWriter =>
+  createEntryWriter(directory, { budget: budget ?? createDiskBudget(0), outwardLinks: outwardLinks ?? 'refuse' });
+
 /**
- * Store an artifact that is not an archive as the file it is, under its base name.
- * Errors: `out-of-disk` above `maxBytes`; those of the body.
+ * Unpack a tar archive (plain, gzip or zstd, told by its content) into a directory that exists, and write nowhere else. The body is
+ * read at the pace of the disk. Returns the bytes counted: contents, and 512 for each entry.
+ * Errors: AttemptError `artifact-invalid` (what is wrong, which entry), `out-of-disk` above the budget, `no-room` where the
+ * machine's own disk is full; StoreError `unavailable` for a body shorter than `sizeBytes`; an error of the body as it came.
+ */
+export const unpackArchive = async (
+  body: Readable,
+  directory: string,
+  options: UnpackOptions = {},
+): Promise<number> => {
+  const writer = writerFor(directory, options);
+  const reader = new TarReader(writer.begin);
+  const sink: Sink = { push: chunk => reader.push(chunk), end: () => reader.end() };
+  return feed(body, options, writer, sink, true);
+};
+
+/** A file name made of a key: its last part. */
+const fileNameOf = (key: string): string => {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  return ['', '.', '..'].includes(name) ? 'file' : name;
+};
+
+/**
+ * Store an artifact that is not to be unpacked as the file it is, under the base name of its key.
+ * Errors: as unpackArchive's.
  */
 export const storeFile = async (
   body: Readable,
   directory: string,
-  name: string,
+  key: string,
   options: UnpackOptions = {},
 ): Promise<number> => {
-  const { signal, maxBytes = 0 } = options;
-  let bytes = 0;
-  const counted = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (maxBytes > 0 && bytes > maxBytes) {
-        done(new AttemptError('out-of-disk', 'the artifact is larger than the disk that was asked for', { maxBytes }));
-      } else done(null, chunk);
-    },
-  });
-  await pipeline(body, counted, createWriteStream(join(directory, basename(name) || 'file')), { signal });
-  return bytes;
+  const writer = writerFor(directory, options);
+  let file: EntryFile | undefined;
+  const open = () =>
+    (file ??= writer.begin({
+      path: toBytes(fileNameOf(key)),
+      type: 'file',
+      sizeBytes: options.sizeBytes ?? Number.POSITIVE_INFINITY,
+      mode: 0o644,
+      mtimeMs: Date.now(),
+      linkname: '',
+    }));
+  const sink: Sink = { push: chunk => open()?.write(chunk), end: () => open()?.close() };
+  return feed(body, options, writer, sink, false);
 };

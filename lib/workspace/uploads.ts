@@ -1,20 +1,22 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Transform } from 'node:stream';
+import { pipeline, Transform, type Readable } from 'node:stream';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
-import { AttemptError, messageOf } from '../errors.ts';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
-import { withoutCredentials } from '../request/without-credentials.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
-import { withRetry } from '../storage/retry.ts';
+import { withRetry, type RetryContext } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { lookAt } from './changes.ts';
 import { isDirectoryLabel } from './labels.ts';
-import { fingerprintOf, listDirectory, packDirectory } from './pack.ts';
+import { hasFiles, listDirectory } from './list-directory.ts';
+import { createMetadataFiles } from './metadata-files.ts';
+import { packDirectory } from './pack.ts';
+import { transferFailure } from './transfer-failure.ts';
 
 export interface UploadContext {
+  /** Where an artifact is; undefined for one that is not stored. May throw. */
   readonly locate: (artifact: Artifact) => ObjectLocation | undefined;
   readonly emit: Emit;
+  /** Artifacts at once. */
   readonly parallel: number;
   readonly signal: AbortSignal;
 }
@@ -26,134 +28,149 @@ export interface Stored {
   readonly bytes: number;
 }
 
+/** Tries in all, and the longest wait between two, ms. */
+export type Patience = Required<Pick<RetryContext, 'attempts' | 'maxMs'>>;
+
 export interface Uploads {
   /**
-   * Store every mutable artifact that changed since it was last stored.
-   * @param how `patiently`: a store that is away is waited for, for about an hour
-   * Errors: AttemptError `store-fault`.
+   * Store every mutable artifact that changed since it was last stored: `output` first, `_metadata` last. One that fails keeps none
+   * of the others from being stored. Calls must not overlap.
+   * @param patience how long a store that is away is waited for
+   * Errors: the first AttemptError, after everything was tried: `store-fault`, `access-denied`, `artifact-missing` (no bucket).
    */
-  store(how: { readonly patiently: boolean }): Promise<Stored>;
+  store(patience: Patience): Promise<Stored>;
 }
 
-/** With waits of up to 30 s, half of that on average. */
-const patientTries = 250;
-const hastyTries = 3;
+/** What a job came to: undefined bytes where nothing had to be sent. */
+interface Outcome {
+  readonly label: string;
+  readonly bytes?: number | undefined;
+  readonly error?: unknown;
+}
 
-/** Keeps what was stored last, so that what did not change is not sent again. Calls must not overlap. */
+const counted = (body: Readable, count: (bytes: number) => void): Readable =>
+  pipeline(
+    body,
+    new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        count(chunk.length);
+        done(null, chunk);
+      },
+    }),
+    () => undefined, // the reader hears of an error by the stream that it reads
+  );
+
+/** Keeps what was stored last, so that what did not change is not sent again. */
 export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Uploads => {
-  const { request, workspace, document, identity, record } = attempt;
+  const { request, workspace, record } = attempt;
+  const { signal, emit } = use;
   const lastStored = new Map<string, string>();
+  const metadataFiles = createMetadataFiles(attempt);
   const mutable = [...request.artifacts.values()].filter(one => one.mutable && isDirectoryLabel(one.label));
 
-  const put = async (location: ObjectLocation, patiently: boolean, work: () => Promise<unknown>): Promise<void> => {
+  const put = async (
+    location: ObjectLocation,
+    label: string,
+    patience: Patience,
+    work: () => Promise<number>,
+  ): Promise<number> => {
     const object = `${location.store.name}/${location.key}`;
     try {
-      await withRetry(work, {
-        signal: use.signal,
-        emit: use.emit,
-        about: record,
-        operation: 'put',
-        object,
-        attempts: patiently ? patientTries : hastyTries,
-        maxMs: 30_000,
-      });
+      return await withRetry(work, { signal, emit, about: record, operation: 'put', object, ...patience });
     } catch (error) {
-      if (error instanceof AttemptError) throw error;
-      throw new AttemptError('store-fault', `stage out failed: ${messageOf(error)}`, { object }, { cause: error });
+      signal.throwIfAborted();
+      throw transferFailure(error, 'stage out', label, location);
     }
   };
 
-  const storeDirectory = async (artifact: Artifact, patiently: boolean): Promise<number | undefined> => {
+  const storeDirectory = async (artifact: Artifact, patience: Patience): Promise<number | undefined> => {
+    const { label } = artifact;
+    const directory = workspace.directoryOf(label);
+    const atMs = Date.now();
+    const found = await listDirectory(directory);
+    if (!hasFiles(found)) return undefined;
+    const look = lookAt(found, atMs);
+    if (lastStored.get(label) === look.fingerprint) return undefined;
     const location = use.locate(artifact);
     if (!location) return undefined;
-    const directory = workspace.directoryOf(artifact.label);
-    const found = await listDirectory(directory);
-    if (!found.some(one => one.type !== 'directory')) return undefined;
-    const fingerprint = fingerprintOf(found);
-    if (lastStored.get(artifact.label) === fingerprint) return undefined;
-    let bytes = 0;
-    await put(location, patiently, async () => {
-      bytes = 0;
-      const packed = await packDirectory(directory, location.key, found);
-      if (!packed) return;
-      const counted = packed.pipe(
-        new Transform({
-          transform(chunk: Buffer, _encoding, done) {
-            bytes += chunk.length;
-            done(null, chunk);
-          },
-        }),
+    const { store, key } = location;
+    let ready: Buffer | undefined;
+    const bytes = await put(location, label, patience, async () => {
+      const packed = ready ?? (await packDirectory(directory, key, found));
+      if (!packed) return 0;
+      if (Buffer.isBuffer(packed)) {
+        ready = packed;
+        await store.put(key, packed, { signal });
+        return packed.length;
+      }
+      let sent = 0;
+      await store.put(
+        key,
+        counted(packed, count => (sent += count)),
+        { signal },
       );
-      packed.once('error', error => counted.destroy(error));
-      await location.store.put(location.key, counted, { signal: use.signal });
+      return sent;
     });
-    lastStored.set(artifact.label, fingerprint);
+    if (look.isSettled) lastStored.set(label, look.fingerprint);
     return bytes;
   };
 
-  /** Files of _metadata go up one by one, the runner's own two made in memory. */
-  const storeMetadata = async (artifact: Artifact, patiently: boolean): Promise<number | undefined> => {
+  /** One by one, as the client reads them. */
+  const storeMetadata = async (artifact: Artifact, patience: Patience): Promise<number | undefined> => {
     const location = use.locate(artifact);
     if (!location) return undefined;
-    const files: (readonly [name: string, body: Buffer])[] = [
-      [`scrape-host-${identity.accession}.json`, document.serialize()],
-    ];
-    for (const { path, type } of await listDirectory(workspace.metadata)) {
-      if (type !== 'file' || path.includes('/')) continue;
-      const body = await readFile(join(workspace.metadata, path)).catch(() => undefined);
-      if (body) files.push([path, body]);
-    }
-    // The request does not change: once is enough.
-    if (!lastStored.has('request')) {
-      files.push([
-        `request-host-${identity.accession}.json`,
-        Buffer.from(JSON.stringify(withoutCredentials(request.raw))),
-      ]);
-    }
     const { store } = location;
-    await Promise.all(
-      files.map(([name, body]) => {
+    const sent = await Promise.allSettled(
+      (await metadataFiles()).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
-        return put({ store, key }, patiently, () =>
-          store.put(key, body, { signal: use.signal, contentType: 'application/json' }),
-        );
+        const bytes = await put({ store, key }, artifact.label, patience, async () => {
+          const file = read();
+          if (!file) return 0;
+          await store.put(key, file.body, { signal, ...(contentType ? { contentType } : {}) });
+          return file.sizeBytes;
+        });
+        stored();
+        return bytes;
       }),
     );
-    lastStored.set('request', '');
-    return files.reduce((sum, [, body]) => sum + body.length, 0);
+    const failed = sent.find(one => one.status === 'rejected');
+    if (failed) throw failed.reason;
+    return sent.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
   };
 
-  const round = async (
-    artifacts: readonly Artifact[],
-    work: (artifact: Artifact) => Promise<number | undefined>,
-  ): Promise<Stored> => {
-    const stored = await lastValueFrom(
+  const outcomes = (artifacts: readonly Artifact[], work: typeof storeDirectory, patience: Patience) =>
+    lastValueFrom(
       from(artifacts).pipe(
-        mergeMap(async artifact => ({ label: artifact.label, bytes: await work(artifact) }), use.parallel),
+        mergeMap(
+          async (artifact): Promise<Outcome> => {
+            const { label } = artifact;
+            try {
+              return { label, bytes: await work(artifact, patience) };
+            } catch (error) {
+              return { label, error };
+            }
+          },
+          Math.max(use.parallel, 1),
+        ),
         toArray(),
       ),
     );
-    const sent = stored.filter(one => one.bytes !== undefined);
-    return { artifacts: sent.map(one => one.label), bytes: sent.reduce((sum, one) => sum + (one.bytes ?? 0), 0) };
-  };
+
+  const labelled = (isWanted: (label: string) => boolean) => mutable.filter(({ label }) => isWanted(label));
+  const rounds = [
+    { artifacts: labelled(label => label === 'output'), work: storeDirectory },
+    { artifacts: labelled(label => label !== 'output' && label !== '_metadata'), work: storeDirectory },
+    { artifacts: labelled(label => label === '_metadata'), work: storeMetadata },
+  ].filter(({ artifacts }) => artifacts.length > 0);
 
   return {
-    store: async ({ patiently }) => {
-      const directory = (artifact: Artifact) => storeDirectory(artifact, patiently);
-      const isOutput = (artifact: Artifact) => artifact.label === 'output';
-      const isMetadata = (artifact: Artifact) => artifact.label === '_metadata';
-      const rounds = [
-        await round(mutable.filter(isOutput), directory),
-        await round(
-          mutable.filter(one => !isOutput(one) && !isMetadata(one)),
-          directory,
-        ),
-        await round(mutable.filter(isMetadata), artifact => storeMetadata(artifact, patiently)),
-      ];
-      return {
-        artifacts: rounds.flatMap(one => one.artifacts),
-        bytes: rounds.reduce((sum, one) => sum + one.bytes, 0),
-      };
+    store: async patience => {
+      const done: Outcome[] = [];
+      for (const { artifacts, work } of rounds) done.push(...(await outcomes(artifacts, work, patience)));
+      const failed = done.find(({ error }) => error !== undefined);
+      if (failed) throw failed.error;
+      const sent = done.filter(({ bytes }) => bytes !== undefined);
+      return { artifacts: sent.map(({ label }) => label), bytes: sent.reduce((sum, { bytes = 0 }) => sum + bytes, 0) };
     },
   };
 };

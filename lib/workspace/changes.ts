@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { asBytes } from './byte-path.ts';
+import type { Found } from './list-directory.ts';
+
+/** A file system's clock goes in ticks of up to 10 ms, some (network, FAT) in seconds. */
+const tickMs = 2100;
+
+/** How something looked when it was stored, or just before that. */
+export interface Look {
+  /** Equal for two looks between which nothing changed. */
+  readonly fingerprint: string;
+  /**
+   * Whether a later change is sure to show: what changed just before the look could change again within the same tick of the
+   * clock, and look the same.
+   */
+  readonly isSettled: boolean;
+}
+
+/**
+ * Names, sizes, times and inodes of what was found, without reading it.
+ * @param atMs when the looking began, ms since the epoch
+ */
+export const lookAt = (found: readonly Found[], atMs: number): Look => {
+  const hash = createHash('sha1');
+  let newestMs = 0;
+  for (const { path, type, sizeBytes, mode, mtimeMs, ctimeMs, inode } of found) {
+    newestMs = Math.max(newestMs, ctimeMs);
+    hash.update(`${path}\0${type} ${sizeBytes} ${mode} ${mtimeMs} ${ctimeMs} ${inode}\n`, asBytes);
+  }
+  return { fingerprint: hash.digest('hex'), isSettled: newestMs + tickMs < atMs };
+};
