@@ -68,7 +68,7 @@ const put = async (
     if (first.done) throw new StoreError('invalid', 'put failed: the stream gave nothing', { store: name, key });
     if (first.value.last) return await putWhole(first.value.bytes, signal);
     const all = async function* (): AsyncGenerator<Part> {
-      yield first.value as Part;
+      yield first.value;
       yield* parts;
     };
     const upload = { client: store, key, store: name, contentHeaders, conditionHeaders, signal, stop };
