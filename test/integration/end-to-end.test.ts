@@ -13,6 +13,14 @@ import { needService } from '../helpers/services.ts';
 const programs = join(import.meta.dirname, '../../fixtures/programs');
 const given = ['a b', "it's", 'x$HOME'];
 
+interface ScrapedDocument {
+  readonly studioml: {
+    readonly experiment: { readonly key: string };
+    readonly load_time: string;
+    readonly log: readonly { readonly msg: string }[];
+  };
+}
+
 const isFinal = (event: EventLine) =>
   event.event === 'settled' && (event['settlement'] === 'accept' || event['settlement'] === 'reject');
 
@@ -31,14 +39,14 @@ const everything = (fails: boolean): ClientExperiment => ({
 });
 
 /** The last metadata document of each experiment. */
-const documentsIn = async (store: ObjectStore): Promise<Map<string, Record<string, any>>> => {
-  const documents = new Map<string, Record<string, any>>();
+const documentsIn = async (store: ObjectStore): Promise<Map<string, ScrapedDocument>> => {
+  const documents = new Map<string, ScrapedDocument>();
   for await (const { key } of store.list('metadata/scrape-host-')) {
     const { body } = await store.get(key);
-    const document = JSON.parse(await text(body)) as Record<string, any>;
-    const name = document['studioml'].experiment.key as string;
+    const document = JSON.parse(await text(body)) as ScrapedDocument;
+    const name = document.studioml.experiment.key;
     const other = documents.get(name);
-    if (!other || other['studioml'].load_time < document['studioml'].load_time) documents.set(name, document);
+    if (!other || other.studioml.load_time < document.studioml.load_time) documents.set(name, document);
   }
   return documents;
 };
@@ -57,7 +65,7 @@ const checkExperiment = (
   t: Test,
   fails: boolean,
   artifacts: Readonly<Record<string, string | null>>,
-  document: Record<string, any> | undefined,
+  document: ScrapedDocument | undefined,
 ) => {
   const args = fails ? [...given, '--fail'] : given;
   for (const label of ['modeldir', 'retval', 'tb']) {
@@ -70,7 +78,7 @@ const checkExperiment = (
   const counted = lines.slice(start + 6).filter(line => line.startsWith('line '));
   t.strictSame(
     counted,
-    Array.from({ length: 20 }, (_, number) => `line ${String(number)}`),
+    Array.from({ length: 30 }, (_, number) => `line ${String(number)}`),
     'both streams in the order of arrival',
   );
   t.match(document, {
@@ -82,10 +90,10 @@ const checkExperiment = (
       artifacts: { output: String },
     },
   });
-  const log = (document?.['studioml'].log as { msg: string }[]).map(entry => entry.msg);
+  const log = (document?.studioml.log ?? []).map(entry => entry.msg);
   t.equal(log[0], 'Init');
   t.equal(log.at(-1), 'Stop');
-  t.ok(log.includes('line 19'));
+  t.ok(log.includes('line 29'));
 };
 
 t.test('ten experiments of the real client through RabbitMQ and S3, two of which fail', async t => {
