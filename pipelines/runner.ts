@@ -157,7 +157,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     stop: ({ now = false, why = 'asked to stop' } = {}) => {
       if (!stopping) {
         stopping = true;
-        use.emit('runner-stopping', { why, running: served.size });
+        use.emit('runner-stopping', { why });
         discovery.unsubscribe();
         for (const one of served.values()) {
           clearTimeout(one.missing);

@@ -4,7 +4,7 @@ import { isAbsolute, join } from 'node:path';
 import { sleep } from '../flow/wait.ts';
 import { install, readMetadata } from './installer.ts';
 import type { Interpreter } from './interpreters.ts';
-import { readProcess } from './process-tree.ts';
+import { startTimeOf } from './process-identity.ts';
 
 /** A tree of installed packages that many attempts share. */
 export interface Environment {
@@ -64,7 +64,7 @@ const lockLookMs = 100;
 
 /** Held by making a directory; says who holds it, so that one whose holder died is taken over. */
 const withLock = async <T>(lock: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-  const own = `${String(process.pid)} ${String(readProcess(process.pid)?.started)}`;
+  const own = `${String(process.pid)} ${String(startTimeOf(process.pid))}`;
   for (;;) {
     try {
       await mkdir(lock);
@@ -78,7 +78,7 @@ const withLock = async <T>(lock: string, signal: AbortSignal, work: () => Promis
       info => Date.now() - info.mtimeMs,
       () => 0,
     );
-    const dead = holder === undefined ? age > 10_000 : String(readProcess(Number(pid))?.started) !== started;
+    const dead = holder === undefined ? age > 10_000 : String(startTimeOf(Number(pid))) !== started;
     // The rename decides who of several takes it over.
     const aside = `${lock}.${randomUUID()}`;
     if (dead)

@@ -126,7 +126,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         signal,
         kill: use.kill,
         graceMs: use.terminationGraceMs,
-        maxRunMs: Math.max(
+        maxDurationMs: Math.max(
           0,
           Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, (deadlineMs(request) ?? Infinity) - now()),
         ),

@@ -25,7 +25,7 @@ export const events = table({
     when: 'the runner is ready to take work',
     fields: { version: 'string', host: 'string', cores: 'number', memoryBytes: 'number', diskBytes: 'number' },
   },
-  'runner-stopping': { level: 'info', when: 'no more work is taken', fields: { why: 'string', running: 'number' } },
+  'runner-stopping': { level: 'info', when: 'no more work is taken', fields: { why: 'string' } },
   'runner-stopped': { level: 'info', when: 'everything was settled or given back', fields: { settled: 'number' } },
   'option-ignored': {
     level: 'warn',

@@ -1,0 +1,66 @@
+import { readdir } from 'node:fs/promises';
+import { Observable } from 'rxjs';
+import { messageOf } from '../../errors.ts';
+import type { Emit } from '../../telemetry/events.ts';
+import type { QueueBroker } from '../queue.ts';
+import { keepClaims } from './claims.ts';
+import { changesOf } from './watch.ts';
+import { createDirectoryQueue } from './work-queue.ts';
+
+export interface DirectorySettings {
+  /** Each subdirectory is a queue. */
+  readonly root: string;
+  /** Names this runner's claims; no two that live have the same. */
+  readonly runnerId: string;
+  /** After this long without a heartbeat a runner's claims go home, ms. */
+  readonly leaseMs: number;
+  readonly emit: Emit;
+  readonly now?: () => number;
+}
+
+/** Subdirectories that are queues: no dot directories, no queues of reports. */
+const queuesIn = async (root: string): Promise<ReadonlySet<string>> => {
+  const entries = await readdir(root, { withFileTypes: true });
+  const names = entries.filter(entry => entry.isDirectory()).map(entry => entry.name);
+  return new Set(names.filter(name => !name.startsWith('.') && !name.endsWith('_response')));
+};
+
+const discover = (root: string, emit: Emit): Observable<ReadonlySet<string>> =>
+  new Observable<ReadonlySet<string>>(subscriber => {
+    const controller = new AbortController();
+    const loop = async () => {
+      let last = '';
+      for await (const _ of changesOf(root, controller.signal)) {
+        try {
+          const names = await queuesIn(root);
+          const all = [...names].sort().join('\n');
+          if (all === last && last !== '') continue;
+          last = all;
+          subscriber.next(names);
+        } catch (error) {
+          const words = messageOf(error);
+          if (words !== last) emit('discovery-failed', { kind: 'directory', error: words });
+          last = words;
+        }
+      }
+    };
+    void loop();
+    return () => {
+      controller.abort();
+    };
+  });
+
+/**
+ * Directories as queues: claims by rename, a heartbeat by modification time.
+ * Source: spec "Local directory".
+ */
+export const createDirectoryBroker = (settings: DirectorySettings): QueueBroker => {
+  const { root, runnerId, leaseMs, emit, now = Date.now } = settings;
+  const claims = keepClaims({ root, runnerId, leaseMs, emit, now });
+  return {
+    kind: 'directory',
+    discover: () => discover(root, emit),
+    open: name => createDirectoryQueue({ root, name, runnerId, emit, now }),
+    close: () => claims.close(),
+  };
+};
