@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, renameSync, rmdirSync, unlinkSync, type Dirent } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync, type Dirent } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 
@@ -29,6 +29,9 @@ const insist = <T>(directory: BytePath, work: () => T): T | undefined => {
  */
 export const removeTree = async (root: string): Promise<void> => {
   const top = toBytes(root);
+  const stats = lstatSync(forDisk(top), { throwIfNoEntry: false });
+  if (stats && !stats.isDirectory()) unlinkSync(forDisk(top));
+  if (!stats?.isDirectory()) return;
   const stack: { readonly path: BytePath; readonly parent: BytePath; isOpen: boolean }[] = [
     { path: top, parent: top, isOpen: false },
   ];
