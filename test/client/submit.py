@@ -9,6 +9,33 @@ from session import credentials, main
 from studio.experiments.experiment import Experiment
 from studio.payload_builders.unencrypted_payload_builder import UnencryptedPayloadBuilder
 from studio.queues import queues_setup
+from studio.queues.rabbit_queue import RMQueue
+
+
+class Deliveries(list):
+    """Numbers of messages that the broker has not confirmed yet, whichever comes first: the confirmation or the note of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.early = set()
+
+    def append(self, number):
+        if number in self.early:
+            self.early.remove(number)
+        else:
+            super().append(number)
+
+    def remove(self, number):
+        if number in self:
+            super().remove(number)
+        else:
+            self.early.add(number)
+
+
+def tolerate_quick_brokers():
+    """The client notes a message after it has published it, and dies of a confirmation that is quicker than that."""
+    own = '_tolerant_deliveries'
+    RMQueue._deliveries = property(lambda self: self.__dict__[own], lambda self, _: self.__dict__.__setitem__(own, Deliveries()))
 
 
 def artifacts_of(wanted, access):
@@ -23,6 +50,7 @@ def artifacts_of(wanted, access):
 
 
 def submit(spec, config, database):
+    tolerate_quick_brokers()
     queue = queues_setup.get_queue(spec['queue'], config=config)
     requests = []
     for wanted in spec['experiments']:
