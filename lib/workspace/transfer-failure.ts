@@ -19,6 +19,8 @@ export const transferFailure = (
 ): AttemptError => {
   const cause =
     error instanceof AttemptError ? error.code : error instanceof StoreError ? causes[error.code] : 'internal';
-  const where = { artifact, object: `${store.name}/${key}` };
-  return new AttemptError(cause, `${stage} failed: ${messageOf(error)}`, where, { cause: error });
+  const message = messageOf(error);
+  // A store names what it was asked for.
+  const where = { artifact, object: message.includes(key) ? undefined : `${store.name}/${key}` };
+  return new AttemptError(cause, `${stage} failed: ${message}`, where, { cause: error });
 };

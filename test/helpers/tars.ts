@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
-import { pack, type Headers } from 'tar-stream';
+import { pack, type Header } from 'tar-stream';
 
 /** An entry for tar-stream, with its content. */
-export type TarMember = Headers & { readonly content?: string | Buffer };
+export type TarMember = Partial<Header> & Pick<Header, 'name'> & { readonly content?: string | Buffer };
 
 /** An archive made by a library that is not ours. */
 export const tarOf = async (...members: readonly TarMember[]): Promise<Buffer> => {

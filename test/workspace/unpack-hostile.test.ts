@@ -72,7 +72,7 @@ for (const [kind, [message, entry, ...members]] of Object.entries(hostile)) {
   t.test(`${kind} is refused, by name`, async t => {
     const { failed } = await unpackNear(t, members);
     t.match(failed, { code: 'artifact-invalid', message });
-    t.ok(failed?.message.includes(`[entry=${entry}]`), failed?.message);
+    t.ok(failed?.message.includes(`[entry=${entry}]`), failed?.message ?? 'nothing failed');
   });
 }
 

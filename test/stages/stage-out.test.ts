@@ -1,0 +1,243 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { lastValueFrom, of, Subject, toArray } from 'rxjs';
+import t, { type Test } from 'tap';
+import { AttemptError, StoreError } from '../../lib/errors.ts';
+import type { ObservedAttempt, StoredAttempt } from '../../lib/model/attempt.ts';
+import type { Artifact } from '../../lib/model/experiment.ts';
+import { stageOut } from '../../lib/stages/stage-out.ts';
+import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { gate } from '../helpers/gate.ts';
+import { artifact, ended, makeAttempt, type AttemptParts } from '../helpers/make-attempt.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
+
+const scrapeKey = 'metadata/scrape-host-host-abcdef-123456.json';
+const requestKey = 'metadata/request-host-host-abcdef-123456.json';
+const usual = ['workspace', '_metadata', 'modeldir', 'retval', 'output'].map(label => artifact(label));
+
+const rig = (t: Test, parts: Partial<AttemptParts> = {}, stopUploadMs = 20) => {
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  const store = new MemoryStore();
+  const attempt = makeAttempt({ home: t.testdir(), artifacts: usual, ...parts });
+  for (const { label } of attempt.request.artifacts.values()) {
+    mkdirSync(attempt.workspace.directoryOf(label), { recursive: true });
+  }
+  const locate = ({ key }: Artifact) => (key === undefined ? undefined : { store, key });
+  const stage = stageOut({ locate, emit: bus.emit, parallelTransfers: 4, stopUploadMs, now: Date.now });
+  const write = (label: string, name: string, content: string) => {
+    writeFileSync(join(attempt.workspace.directoryOf(label), name), content);
+  };
+  write('output', 'output', 'hello\n');
+  return { attempt, events, store, stage, write, names: () => events.map(({ event }) => event) };
+};
+
+/** Give snapshots one by one. */
+const drive = (t: Test, stage: ReturnType<typeof rig>['stage']) => {
+  const observed$ = new Subject<ObservedAttempt>();
+  const stored: StoredAttempt[] = [];
+  const result = Promise.withResolvers<readonly StoredAttempt[]>();
+  const subscription = observed$.pipe(stage).subscribe({
+    next: one => stored.push(one),
+    error: error => result.reject(error),
+    complete: () => result.resolve(stored),
+  });
+  t.teardown(() => subscription.unsubscribe());
+  return { observed$, subscription, result: result.promise };
+};
+
+t.test('everything is stored: output first, metadata last, what has no files not at all', async t => {
+  const { attempt, store, stage, write, events } = rig(t);
+  write('modeldir', 'model', 'weights');
+  const stored = await lastValueFrom(of(ended(attempt)).pipe(stage, toArray()));
+  t.match(stored, [{ end: { cause: 'completed' } }]);
+  t.equal(stored.length, 1);
+  const keys = store.keys('put');
+  t.same(keys.slice(0, 2), ['experiments/e1/output.tar', 'experiments/e1/modeldir.tar']);
+  t.same(keys.slice(2).sort(), [requestKey, scrapeKey]);
+  t.match(events, [
+    { event: 'stored', attempt: 'host-abcdef-123456', fields: { artifacts: ['output', 'modeldir', '_metadata'] } },
+  ]);
+  const bytes = [...store.objects.values()].reduce((sum, { length }) => sum + length, 0);
+  t.equal(events[0]?.fields['bytes'], bytes);
+});
+
+t.test('the document is stored as it is, the request without credentials, both as JSON', async t => {
+  const raw = { experiment: { key: 'e1' }, config: { env: { AWS_SECRET_ACCESS_KEY: 'hush', A: 'b' } } };
+  const { attempt, store, stage } = rig(t, { raw });
+  attempt.document.set('status', 'completed');
+  await lastValueFrom(of(ended(attempt)).pipe(stage));
+  const text = (key: string) => store.objects.get(key)?.toString() ?? '';
+  t.equal(text(scrapeKey), attempt.document.serialize().toString());
+  t.same(JSON.parse(text(requestKey)), { experiment: { key: 'e1' }, config: { env: { A: 'b' } } });
+  t.ok(
+    store.calls.filter(({ key }) => key.startsWith('metadata/')).every(one => one.contentType === 'application/json'),
+  );
+  t.equal(readFileSync(join(attempt.workspace.metadata, scrapeKey.slice(9)), 'utf8'), text(scrapeKey));
+});
+
+t.test('files that the experiment put into _metadata go up one by one', async t => {
+  const { attempt, store, stage, write } = rig(t);
+  write('_metadata', 'own.json', '{}');
+  mkdirSync(join(attempt.workspace.metadata, 'sub'));
+  write('_metadata', 'sub/notes.txt', 'notes');
+  await lastValueFrom(of(ended(attempt)).pipe(stage));
+  t.equal(store.objects.get('metadata/own.json')?.toString(), '{}');
+  t.equal(store.objects.get('metadata/sub/notes.txt')?.toString(), 'notes');
+  t.same(store.calls.find(({ key }) => key === 'metadata/sub/notes.txt')?.contentType, undefined);
+});
+
+t.test('a snapshot stores what changed, the end what changed after it', async t => {
+  const { attempt, store, stage, write, names } = rig(t);
+  write('modeldir', 'model', 'weights');
+  // what changed within the last tick of the clock is stored again: this test waits that tick out
+  await new Promise(resolve => setTimeout(resolve, 2300));
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  await eventually(() => assert.ok(names().includes('checkpointed')));
+  t.same(store.keys('put').slice(0, 2), ['experiments/e1/output.tar', 'experiments/e1/modeldir.tar']);
+  store.calls.length = 0;
+  write('output', 'output', 'hello\nworld\n');
+  observed$.next(ended(attempt));
+  observed$.complete();
+  t.equal((await result).length, 1);
+  t.same(store.keys('put'), ['experiments/e1/output.tar', scrapeKey], 'neither the model nor the request again');
+});
+
+t.test('stores never overlap: a snapshot that comes meanwhile is left out, the end waits', async t => {
+  const { attempt, store, stage, names } = rig(t);
+  const held = gate();
+  let running = 0;
+  let most = 0;
+  store.script = async ({ key }) => {
+    if (!key.endsWith('output.tar')) return;
+    most = Math.max(most, ++running);
+    await held.wait();
+    running--;
+  };
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  observed$.next(attempt);
+  observed$.next(attempt);
+  observed$.next(ended(attempt));
+  observed$.complete();
+  await eventually(() => assert.equal(held.waiting, 1));
+  held.open();
+  await result;
+  t.equal(most, 1);
+  t.same(names(), ['checkpointed', 'stored']);
+});
+
+t.test('a checkpoint that fails is an event, and the end stores everything', async t => {
+  const { attempt, store, stage, names, events } = rig(t);
+  let isDown = true;
+  store.script = ({ key }) => {
+    if (isDown) throw new StoreError('denied', 'not now', { key });
+  };
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  await eventually(() => assert.ok(names().includes('checkpoint-failed')));
+  isDown = false;
+  observed$.next(ended(attempt));
+  observed$.complete();
+  t.equal((await result).length, 1);
+  t.ok(store.objects.has('experiments/e1/output.tar'));
+  t.match(events[0], { event: 'checkpoint-failed', fields: { error: /stage out failed: not now.*artifact=output/ } });
+});
+
+t.test('a store that is away at the end is waited for', async t => {
+  const { attempt, store, stage, names } = rig(t);
+  let failures = 3;
+  store.script = ({ key }) => {
+    if (key.endsWith('output.tar') && failures-- > 0) throw new StoreError('unavailable', 'away');
+  };
+  await lastValueFrom(of(ended(attempt)).pipe(stage));
+  t.same(names(), ['store-retry', 'store-retry', 'store-retry', 'stored']);
+});
+
+t.test('one artifact that is refused keeps none of the others, and is the error', async t => {
+  const { attempt, store, stage, write } = rig(t);
+  write('modeldir', 'model', 'weights');
+  write('retval', 'retval', '1');
+  store.script = ({ key }) => {
+    if (key.endsWith('modeldir.tar')) throw new StoreError('denied', 'read only');
+  };
+  await t.rejects(lastValueFrom(of(ended(attempt)).pipe(stage)), {
+    code: 'access-denied',
+    message: /stage out failed: read only.*artifact=modeldir/,
+  });
+  t.ok(store.objects.has('experiments/e1/retval.tar'));
+  t.ok(store.objects.has(scrapeKey));
+});
+
+t.test('told to stop, what is not stored in time is given up', async t => {
+  const control = new AbortController();
+  const { attempt, store, stage } = rig(t, { signal: control.signal });
+  store.script = () => {
+    throw new StoreError('unavailable', 'away');
+  };
+  const work = lastValueFrom(of(ended(attempt, 'stopping')).pipe(stage));
+  control.abort(new AttemptError('stopping', 'the runner stops'));
+  await t.rejects(work, { code: 'store-fault', message: /not stored within 20 ms/ });
+});
+
+t.test('when the lease is lost nothing is stored, and what is under way ends', async t => {
+  const control = new AbortController();
+  const { attempt, store, stage, names } = rig(t, { signal: control.signal }, 60_000);
+  store.script = (_call, signal) => gate().wait(signal);
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  await eventually(() => assert.equal(store.calls.length, 1));
+  control.abort(new AttemptError('lease-lost', 'somebody else has it'));
+  observed$.next(ended(attempt, 'lease-lost'));
+  observed$.complete();
+  t.match(await result, [{ end: { cause: 'lease-lost' } }]);
+  t.equal(store.calls.length, 1);
+  t.equal(store.objects.size, 0);
+  t.same(names(), ['checkpoint-failed']);
+});
+
+t.test('where nothing ran the first cause stands, whether its reason could be stored or not', async t => {
+  for (const cause of ['store-fault', 'artifact-missing', 'queue-deleted'] as const) {
+    const { attempt, store, stage, names } = rig(t);
+    store.script = () => {
+      throw new StoreError('denied', 'no');
+    };
+    const stored = await lastValueFrom(of(ended(attempt, cause, false)).pipe(stage));
+    t.equal(stored.end.cause, cause);
+    t.same(names(), ['store-failed']);
+  }
+});
+
+t.test('a queue that is gone has its results stored all the same', async t => {
+  const { attempt, store, stage } = rig(t);
+  await lastValueFrom(of(ended(attempt, 'queue-deleted')).pipe(stage));
+  t.ok(store.objects.has('experiments/e1/output.tar'));
+});
+
+t.test('unsubscribing ends what is being sent', async t => {
+  const { attempt, store, stage } = rig(t);
+  const aborted = gate();
+  store.script = async (_call, signal) => {
+    await gate()
+      .wait(signal)
+      .finally(() => aborted.open());
+  };
+  const { observed$, subscription } = drive(t, stage);
+  observed$.next(ended(attempt));
+  await eventually(() => assert.equal(store.calls.length, 1));
+  subscription.unsubscribe();
+  await aborted.wait();
+  t.pass('aborted');
+});
+
+t.test('an attempt whose stages end without an end completes, and stores nothing', async t => {
+  const { stage, store } = rig(t);
+  const { observed$, result } = drive(t, stage);
+  observed$.complete();
+  t.same(await result, []);
+  t.same(store.calls, []);
+});
