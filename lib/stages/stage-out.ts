@@ -80,6 +80,7 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
     emit: use.emit,
     parallel: use.parallelTransfers,
     signal: grace.signal,
+    now: use.now,
   });
   const tell = (
     event: 'checkpointed' | 'stored',

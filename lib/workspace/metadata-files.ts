@@ -22,7 +22,7 @@ export interface MetadataFile {
 const json = 'application/json';
 
 /** Files of _metadata that are to be stored: the runner's own two, made in memory, and what the experiment put there. */
-export const createMetadataFiles = (attempt: PreparedAttempt): (() => Promise<MetadataFile[]>) => {
+export const createMetadataFiles = (attempt: PreparedAttempt, now: () => number): (() => Promise<MetadataFile[]>) => {
   const { identity, workspace, document, request } = attempt;
   const scrape = `scrape-host-${identity.accession}.json`;
   const requestFile = `request-host-${identity.accession}.json`;
@@ -35,7 +35,7 @@ export const createMetadataFiles = (attempt: PreparedAttempt): (() => Promise<Me
     stored: () => lastStored.set(name, ''),
   });
   const own = async (): Promise<MetadataFile[]> => {
-    const atMs = Date.now();
+    const atMs = now();
     const found = (await listDirectory(workspace.metadata)).filter(one => one.type === 'file');
     return found.flatMap(one => {
       const name = toText(one.path);

@@ -1,4 +1,5 @@
-import { Readable, Writable, type Transform } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { AttemptError, messageOf, StoreError } from '../errors.ts';
@@ -58,10 +59,10 @@ const readHead = async (body: Readable): Promise<Head> => {
   let size = 0;
   const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   while (size <= smallBytes) {
-    const { done, value } = await iterator.next();
-    if (done) return { bytes: Buffer.concat(chunks, size), rest: undefined };
-    chunks.push(value);
-    size += value.length;
+    const next = await iterator.next();
+    if (next.done) return { bytes: Buffer.concat(chunks, size), rest: undefined };
+    chunks.push(next.value);
+    size += next.value.length;
   }
   return { bytes: Buffer.concat(chunks, size), rest: iterator };
 };

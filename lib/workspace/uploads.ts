@@ -19,6 +19,8 @@ export interface UploadContext {
   /** Artifacts at once. */
   readonly parallel: number;
   readonly signal: AbortSignal;
+  /** The wall clock, which files' times are compared with, ms since the epoch. */
+  readonly now: () => number;
 }
 
 /** What one round stored. */
@@ -65,7 +67,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
   const { request, workspace, record } = attempt;
   const { signal, emit } = use;
   const lastStored = new Map<string, string>();
-  const metadataFiles = createMetadataFiles(attempt);
+  const metadataFiles = createMetadataFiles(attempt, use.now);
   const mutable = [...request.artifacts.values()].filter(one => one.mutable && isDirectoryLabel(one.label));
 
   const put = async (
@@ -86,7 +88,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
   const storeDirectory = async (artifact: Artifact, patience: Patience): Promise<number | undefined> => {
     const { label } = artifact;
     const directory = workspace.directoryOf(label);
-    const atMs = Date.now();
+    const atMs = use.now();
     const found = await listDirectory(directory);
     if (!hasFiles(found)) return undefined;
     const look = lookAt(found, atMs);
