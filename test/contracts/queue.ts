@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { filter, firstValueFrom, timeout } from 'rxjs';
+import type { Test } from 'tap';
+import type { Delivery } from '../../lib/model/delivery.ts';
+import type { HistoryEntry } from '../../lib/model/outcome.ts';
+import { QueueGone, type QueueBroker, type WorkQueue } from '../../lib/queues/queue.ts';
+import { eventually } from '../helpers/eventually.ts';
+
+/** What a dead letter tells, wherever it lies. */
+export interface DeadLetter {
+  readonly body: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly history: readonly HistoryEntry[];
+}
+
+/** A real broker, seen from the client's and the operator's side. */
+export interface QueueHarness {
+  /** A name that discovery finds. */
+  declare(): Promise<string>;
+  delete(queue: string): Promise<void>;
+  publish(queue: string, body: string): Promise<void>;
+  deadLetters(queue: string): Promise<readonly DeadLetter[]>;
+  /** A driver as another runner would have it. */
+  broker(): QueueBroker;
+}
+
+const never = new AbortController().signal;
+const entry: HistoryEntry = {
+  cause: 'exited',
+  host: 'elsewhere',
+  at: '2026-01-01T00:00:00.000Z',
+  message: 'exited with code 1',
+};
+
+/** The next message, as a pipeline takes it: asked for, then waited for. */
+const take = async (queue: WorkQueue, signal: AbortSignal = AbortSignal.timeout(10_000)): Promise<Delivery> => {
+  for (;;) {
+    const delivery = (await queue.receive(signal)) ?? (await queue.wait(signal));
+    if (delivery) return delivery;
+  }
+};
+
+const isEmpty = (queue: WorkQueue) =>
+  eventually(async () => {
+    assert.equal(await queue.receive(never), undefined);
+  });
+
+/** What every queue driver promises. Run it on the real thing. */
+export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>): void => {
+  const scene = async (t: Test) => {
+    const harness = await open(t);
+    const broker = harness.broker();
+    t.teardown(() => broker.close());
+    const name = await harness.declare();
+    return { harness, broker, name, queue: broker.open(name) };
+  };
+
+  t.test('an empty queue gives nothing', async t => {
+    const { queue } = await scene(t);
+    t.equal(await queue.receive(never), undefined);
+  });
+
+  t.test('waiting ends soon after a message is published', async t => {
+    const { harness, name, queue } = await scene(t);
+    await queue.receive(never);
+    const taken = take(queue);
+    await delay(100);
+    const publishedAt = performance.now();
+    await harness.publish(name, 'bell');
+    const delivery = await taken;
+    t.comment(`taken ${(performance.now() - publishedAt).toFixed(1)} ms after it was published`);
+    t.equal(delivery.body.toString(), 'bell');
+    t.ok(performance.now() - publishedAt < 1500, 'without waiting for a slow poll');
+    await delivery.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
+  t.test('messages come in their order, each once, with nothing behind them', async t => {
+    const { harness, name, queue } = await scene(t);
+    for (const body of ['one', 'two', 'three']) {
+      await harness.publish(name, body);
+      await delay(15);
+    }
+    const bodies: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      const delivery = await take(queue);
+      bodies.push(delivery.body.toString());
+      t.match(delivery, { queue: { name }, attemptsBefore: 0, history: [] });
+      await delivery.settle({ type: 'accept' });
+    }
+    t.strictSame(bodies, ['one', 'two', 'three']);
+    await isEmpty(queue);
+  });
+
+  t.test('a released message comes again, uncounted', async t => {
+    const { harness, name, queue } = await scene(t);
+    await harness.publish(name, 'again');
+    const first = await take(queue);
+    await first.begin(1);
+    await first.settle({ type: 'release', delayMs: 0 });
+    const second = await take(queue);
+    t.match(second, { attemptsBefore: 0, history: [] });
+    t.equal(second.body.toString(), 'again');
+    await second.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
+  t.test('a retried message comes again with its number and history, behind the others', async t => {
+    const { harness, name, queue } = await scene(t);
+    await harness.publish(name, 'tried');
+    await delay(15);
+    await harness.publish(name, 'other');
+    const first = await take(queue);
+    await first.settle({ type: 'retry', attempt: 1, history: [entry] });
+    const other = await take(queue);
+    t.equal(other.body.toString(), 'other');
+    await other.settle({ type: 'accept' });
+    const second = await take(queue);
+    t.equal(second.body.toString(), 'tried');
+    t.equal(second.attemptsBefore, 1);
+    t.strictSame(second.history, [entry]);
+    await second.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
+  t.test('a rejected message lies whole where an operator finds it, with reason and history', async t => {
+    const { harness, name, queue } = await scene(t);
+    await harness.publish(name, '{"not": "a request"}');
+    const delivery = await take(queue);
+    await delivery.settle({ type: 'reject', reason: 'not-a-request', message: 'no experiment.key', history: [entry] });
+    await eventually(async () => {
+      assert.equal((await harness.deadLetters(name)).length, 1);
+    });
+    t.strictSame(await harness.deadLetters(name), [
+      { body: '{"not": "a request"}', reason: 'not-a-request', message: 'no experiment.key', history: [entry] },
+    ]);
+    await isEmpty(queue);
+  });
+
+  t.test('a message is settled once', async t => {
+    const { harness, name, queue } = await scene(t);
+    await harness.publish(name, 'once');
+    const delivery = await take(queue);
+    await delivery.settle({ type: 'accept' });
+    await t.rejects(delivery.settle({ type: 'accept' }), { message: /twice/ });
+    await isEmpty(queue);
+  });
+
+  t.test('an aborted wait takes nothing', async t => {
+    const { harness, name, queue } = await scene(t);
+    for (let round = 0; round < 5; round++) {
+      const controller = new AbortController();
+      const waiting = queue.wait(controller.signal);
+      await delay(round * 5);
+      controller.abort(new Error('enough'));
+      await t.rejects(waiting, { message: 'enough' });
+    }
+    await harness.publish(name, 'kept');
+    const delivery = await take(queue);
+    t.equal(delivery.body.toString(), 'kept');
+    await delivery.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
+  t.test('a wait that is aborted while a message comes loses nothing', async t => {
+    const { harness, name, queue } = await scene(t);
+    const controller = new AbortController();
+    const waiting = queue.wait(controller.signal).catch(() => undefined);
+    await delay(50);
+    const published = harness.publish(name, 'racing');
+    controller.abort(new Error('now'));
+    const handed = await waiting;
+    await published;
+    const delivery = handed ?? (await take(queue));
+    t.equal(delivery.body.toString(), 'racing');
+    await delivery.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
+  t.test('a queue that is deleted is gone, also for those who wait', async t => {
+    const { harness, name, queue } = await scene(t);
+    t.equal(await queue.receive(never), undefined);
+    const waiting = t.rejects(queue.wait(never), QueueGone);
+    await delay(100);
+    await harness.delete(name);
+    await waiting;
+    await t.rejects(queue.receive(never), QueueGone);
+  });
+
+  t.test('discovery sees queues come and go', async t => {
+    const { harness, broker, name } = await scene(t);
+    const seen = (there: boolean, queue: string) =>
+      firstValueFrom(
+        broker.discover().pipe(
+          filter(names => names.has(queue) === there),
+          timeout(6000),
+        ),
+      );
+    await seen(true, name);
+    const watching = firstValueFrom(
+      broker.discover().pipe(
+        filter(names => names.size > 1 && [...names].some(one => one !== name)),
+        timeout(6000),
+      ),
+    );
+    const second = await harness.declare();
+    t.ok((await watching).has(second));
+    await harness.delete(second);
+    t.ok((await seen(false, second)).has(name));
+  });
+
+  t.test('what is not settled goes back when the driver lets go', async t => {
+    const { harness, broker, name, queue } = await scene(t);
+    await harness.publish(name, 'held');
+    await take(queue);
+    await broker.close();
+    const other = harness.broker();
+    t.teardown(() => other.close());
+    const delivery = await take(other.open(name));
+    t.equal(delivery.body.toString(), 'held');
+    await delivery.settle({ type: 'accept' });
+  });
+
+  t.test('two runners never get one message both', async t => {
+    const { harness, name, queue } = await scene(t);
+    const second = harness.broker();
+    t.teardown(() => second.close());
+    const count = 40;
+    for (let i = 0; i < count; i++) await harness.publish(name, String(i));
+    const bodies: string[] = [];
+    const consume = async (from: WorkQueue) => {
+      while (bodies.length < count) {
+        const delivery = await from.receive(never);
+        if (!delivery) {
+          await delay(5);
+          continue;
+        }
+        bodies.push(delivery.body.toString());
+        await delivery.settle({ type: 'accept' });
+      }
+    };
+    await Promise.all([consume(queue), consume(second.open(name))]);
+    t.equal(new Set(bodies).size, count);
+    t.equal(bodies.length, count);
+  });
+};

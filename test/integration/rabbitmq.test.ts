@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect, type Channel } from 'amqplib';
+import { filter, firstValueFrom, timeout } from 'rxjs';
+import t, { type Test } from 'tap';
+import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
+import { deadQueueOf } from '../../lib/queues/rabbitmq/delivery.ts';
+import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { queueContract, type DeadLetter, type QueueHarness } from '../contracts/queue.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { needService } from '../helpers/services.ts';
+import { startTcpProxy } from '../helpers/tcp-proxy.ts';
+
+const never = new AbortController().signal;
+let names = 0;
+const newName = () => `rmq_contract_${String(process.pid)}_${String(++names)}`;
+
+interface Scene extends QueueHarness {
+  readonly channel: Channel;
+  readonly url: string;
+  readonly managementUrl: string;
+  readonly events: RunnerEvent[];
+  declare(args?: Readonly<Record<string, unknown>>): Promise<string>;
+  brokerAt(settings: Partial<Parameters<typeof createRabbitmqBroker>[0]>): ReturnType<typeof createRabbitmqBroker>;
+}
+
+const withLogin = (managementUrl: string, url: string): string => {
+  const { username, password } = new URL(url);
+  const changed = new URL(managementUrl);
+  changed.username ||= username;
+  changed.password ||= password;
+  return changed.href;
+};
+
+const openScene = async (t: Test): Promise<Scene | undefined> => {
+  const url = needService(t, 'TEST_AMQP_URL');
+  const management = url && needService(t, 'TEST_AMQP_MGT_URL');
+  if (!url || !management) return undefined;
+  const managementUrl = withLogin(management, url);
+  const connection = await connect(url, { noDelay: true });
+  const channel = await connection.createConfirmChannel();
+  const declared: string[] = [];
+  t.teardown(async () => {
+    for (const name of declared) {
+      await channel.deleteQueue(name);
+      await channel.deleteQueue(deadQueueOf(name));
+    }
+    await connection.close();
+  });
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  await channel.assertExchange('StudioML.topic', 'topic', { durable: true, autoDelete: true });
+  const brokerAt: Scene['brokerAt'] = settings =>
+    createRabbitmqBroker({ url, managementUrl, queues: [], emit: bus.emit, discoveryMs: 200, ...settings });
+  return {
+    url,
+    managementUrl,
+    channel,
+    events,
+    brokerAt,
+    broker: () => brokerAt({}),
+    declare: async args => {
+      const name = newName();
+      declared.push(name);
+      await channel.assertQueue(name, { durable: true, ...(args ? { arguments: args } : {}) });
+      await channel.bindQueue(name, 'StudioML.topic', `StudioML.${name}`);
+      return name;
+    },
+    delete: async queue => {
+      await channel.deleteQueue(queue);
+    },
+    publish: async (queue, body) => {
+      channel.publish('StudioML.topic', `StudioML.${queue}`, Buffer.from(body));
+      await channel.waitForConfirms();
+    },
+    deadLetters: async queue => {
+      const letters: DeadLetter[] = [];
+      const dead = deadQueueOf(queue);
+      const probe = await connection.createChannel();
+      probe.on('error', () => undefined);
+      try {
+        await probe.checkQueue(dead);
+      } catch {
+        return [];
+      }
+      for (let message = await probe.get(dead); message; message = await probe.get(dead)) {
+        const headers = message.properties.headers ?? {};
+        letters.push({
+          body: message.content.toString(),
+          reason: String(headers['studioml-reason']),
+          message: String(headers['studioml-message']),
+          history: JSON.parse(String(headers['studioml-history'])) as DeadLetter['history'],
+        });
+      }
+      // What was looked at goes back with the channel.
+      await probe.close();
+      return letters;
+    },
+  };
+};
+
+if (process.env['TEST_AMQP_URL'] || process.env['CI'] === 'true') {
+  queueContract(t, async t => {
+    const scene = await openScene(t);
+    if (!scene) throw new Error('RabbitMQ is missing');
+    return scene;
+  });
+}
+
+t.test('of three hundred queues with a message each as many are taken as are asked for', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const declared: string[] = [];
+  for (let i = 0; i < 300; i++) {
+    const name = await scene.declare();
+    declared.push(name);
+    await scene.publish(name, String(i));
+  }
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  const found = await firstValueFrom(
+    broker.discover().pipe(
+      filter(names => declared.every(name => names.has(name))),
+      timeout(10_000),
+    ),
+  );
+  t.ok(found.size >= 300);
+  const queues = declared.map(name => broker.open(name));
+  // Every queue says that it has a message, and gives none out for that.
+  t.strictSame(new Set(await Promise.all(queues.map(queue => queue.wait(never)))), new Set([undefined]));
+  const taken = await Promise.all(queues.slice(0, 3).map(queue => queue.receive(never)));
+  t.equal(taken.filter(one => one !== undefined).length, 3);
+  let ready = 0;
+  for (const name of declared) ready += (await scene.channel.checkQueue(name)).messageCount;
+  t.equal(ready, 297);
+});
+
+t.test('a body of 20 MB comes through', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const name = await scene.declare();
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  await scene.publish(name, 'x'.repeat(20_000_000));
+  const delivery = await broker.open(name).receive(never);
+  t.equal(delivery?.body.length, 20_000_000);
+  await delivery?.settle({ type: 'accept' });
+});
+
+t.test('a queue with a dead-letter policy of its own keeps it', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const graveyard = await scene.declare();
+  const name = await scene.declare({ 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': graveyard });
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  await scene.publish(name, 'poison');
+  const delivery = await broker.open(name).receive(never);
+  await delivery?.settle({ type: 'reject', reason: 'malformed', message: 'not JSON', history: [] });
+  const dead = await eventually(async () => {
+    const message = await scene.channel.get(graveyard, { noAck: true });
+    assert.ok(message);
+    return message;
+  });
+  t.equal(dead.content.toString(), 'poison');
+  t.strictSame(await scene.deadLetters(name), []);
+});
+
+t.test('a connection that is cut loses the message to the broker, which gives it out again', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { hostname, port } = new URL(scene.url);
+  const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+  t.teardown(() => proxy.close());
+  const through = new URL(scene.url);
+  through.port = String(proxy.port);
+  const name = await scene.declare();
+  const broker = scene.brokerAt({ url: through.href });
+  t.teardown(() => broker.close());
+  const queue = broker.open(name);
+  await scene.publish(name, 'held');
+  const held = await queue.receive(never);
+  const idle = broker.open(await scene.declare());
+  const waiting = idle.wait(never);
+  await delay(100);
+  proxy.cut();
+  await eventually(() => {
+    assert.ok(held?.lost.aborted);
+  });
+  t.match(held?.lost.reason, { code: 'lease-lost' });
+  await t.rejects(held?.settle({ type: 'accept' }) ?? Promise.resolve(), { message: /gives it out again/ });
+  const again = await eventually(async () => {
+    const delivery = await queue.receive(never);
+    assert.ok(delivery);
+    return delivery;
+  });
+  t.equal(again.body.toString(), 'held');
+  await again.settle({ type: 'accept' });
+  await delay(200);
+  await scene.publish(idle.name, 'bell');
+  const bell = (await waiting) ?? (await idle.receive(never));
+  t.equal(bell?.body.toString(), 'bell', 'a queue that was waited for carries on');
+  await bell?.settle({ type: 'accept' });
+  t.equal(scene.events.filter(event => event.event === 'broker-lost').length, 1);
+});
+
+t.test('without a management API the named queues are served', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const name = await scene.declare();
+  const missing = newName();
+  const broker = scene.brokerAt({ managementUrl: undefined, queues: [name, missing] });
+  t.teardown(() => broker.close());
+  const found = await firstValueFrom(broker.discover().pipe(timeout(5000)));
+  t.strictSame([...found], [name]);
+});
+
+t.test('a broker that does not answer is told, tried again, and named without its password', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { hostname, port } = new URL(scene.url);
+  const wrong = scene.brokerAt({ url: `amqp://nobody:hidden-password@${hostname}:${port}/%2f` });
+  const absent = scene.brokerAt({ url: 'amqp://guest:hidden-password@127.0.0.1:1/' });
+  t.teardown(() => Promise.all([wrong.close(), absent.close()]));
+  await eventually(() => {
+    const lost = scene.events.filter(event => event.event === 'broker-lost');
+    for (const words of [/ACCESS_REFUSED|403/, /ECONNREFUSED/]) {
+      assert.ok(lost.filter(event => words.test(String(event.fields['error']))).length >= 2, String(words));
+    }
+  });
+  t.notOk(JSON.stringify(scene.events).includes('hidden-password'));
+});
