@@ -1,10 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { appendFile, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { sleep } from '../flow/wait.ts';
+import { pipeline } from 'node:stream/promises';
+import { AttemptError } from '../errors.ts';
+import { orAborted } from '../flow/wait.ts';
 import { install, readMetadata } from './installer.ts';
 import type { Interpreter } from './interpreters.ts';
-import { startTimeOf } from './process-identity.ts';
+import { withLock } from './lock.ts';
 
 /** A tree of installed packages that many attempts share. */
 export interface Environment {
@@ -43,11 +46,20 @@ const basics = ({ version }: Interpreter): readonly string[] => {
   return major === 3 && minor >= 12 ? ['pip'] : ['pip', 'setuptools<81', 'wheel'];
 };
 
-const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
+const sha256 = (data: string): string => createHash('sha256').update(data).digest('hex');
 
 /** A file counts by what is in it: each attempt has it at another path. */
-const identityOf = async (requirement: string): Promise<string> =>
-  isAbsolute(requirement) ? sha256(await readFile(requirement)) : requirement;
+const identityOf = async (requirement: string): Promise<string> => {
+  if (!isAbsolute(requirement)) return requirement;
+  const isFile = await stat(requirement).then(
+    info => info.isFile(),
+    () => false,
+  );
+  if (!isFile) return requirement;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(requirement), hash);
+  return hash.digest('hex');
+};
 
 const keyOf = async ({ interpreter, requirements }: Wanted, tool: string): Promise<string> => {
   const identities = await Promise.all(requirements.map(identityOf));
@@ -58,42 +70,6 @@ const keyOf = async ({ interpreter, requirements }: Wanted, tool: string): Promi
 const packageTree = async (packages: string): Promise<Environment['tree']> => {
   const infos = (await readdir(packages)).filter(name => name.endsWith('.dist-info')).sort();
   return Promise.all(infos.map(name => readMetadata(join(packages, name, 'METADATA'))));
-};
-
-const lockLookMs = 100;
-
-/** Held by making a directory; says who holds it, so that one whose holder died is taken over. */
-const withLock = async <T>(lock: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-  const own = `${String(process.pid)} ${String(startTimeOf(process.pid))}`;
-  for (;;) {
-    try {
-      await mkdir(lock);
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const holder = await readFile(join(lock, 'holder'), 'utf8').catch(() => undefined);
-    const [pid = '', started = ''] = holder?.split(' ') ?? [];
-    const age = await stat(lock).then(
-      info => Date.now() - info.mtimeMs,
-      () => 0,
-    );
-    const dead = holder === undefined ? age > 10_000 : String(startTimeOf(Number(pid))) !== started;
-    // The rename decides who of several takes it over.
-    const aside = `${lock}.${randomUUID()}`;
-    if (dead)
-      await rename(lock, aside).then(
-        () => rm(aside, { recursive: true, force: true }),
-        () => undefined,
-      );
-    else await sleep(lockLookMs, signal);
-  }
-  try {
-    await writeFile(join(lock, 'holder'), own);
-    return await work();
-  } finally {
-    await rm(lock, { recursive: true, force: true });
-  }
 };
 
 /**
@@ -126,9 +102,12 @@ export const createEnvironments = ({ directory, uv, env }: EnvironmentsSettings)
       await install({ ...wanted, requirements, target: join(staging, 'packages'), scratch: staging, uv, env });
       const tree = await packageTree(join(staging, 'packages'));
       await writeFile(join(staging, 'packages.json'), JSON.stringify(tree));
-      await rm(root, { recursive: true, force: true });
-      await rename(staging, root);
-      return { key, packages, bin, tree, built: true };
+      const taken = await rename(staging, root).then(
+        () => undefined,
+        // A lock can be lost to one who takes its holder for dead: the tree that was published first is the one in use.
+        async (error: unknown) => (await existing(key)) ?? Promise.reject(error as Error),
+      );
+      return taken ?? { key, packages, bin, tree, built: true };
     } finally {
       await rm(staging, { recursive: true, force: true });
     }
@@ -151,10 +130,12 @@ export const createEnvironments = ({ directory, uv, env }: EnvironmentsSettings)
         const under = building.get(key);
         if (!under) break;
         // Whoever builds may be stopped for reasons of its own: then the next one builds.
-        await under.catch((error: unknown) => {
-          if ((error as { code?: unknown }).code === 'environment') throw error;
+        await orAborted(under, wanted.signal).catch(async (error: unknown) => {
+          wanted.signal.throwIfAborted();
+          if (!(error instanceof AttemptError && error.code === 'environment')) return;
+          await appendFile(wanted.log, `${error.message}\n`);
+          throw error;
         });
-        wanted.signal.throwIfAborted();
       }
       const made = make(key, wanted).finally(() => building.delete(key));
       building.set(key, made);

@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { AttemptError } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Interpreter } from './interpreters.ts';
+import { startProcess } from './process.ts';
 
 export interface InstallSettings {
   readonly interpreter: Interpreter;
@@ -26,6 +28,9 @@ const networkFault =
   /connection (reset|refused|aborted|broken)|timed? ?out|temporary failure in name resolution|network is unreachable|failed to fetch|error sending request|50[0234] (server error|bad gateway|service)|too many requests/i;
 const tries = 3;
 const lastLines = 15;
+const keptChars = 64 * 1024;
+/** Nothing takes longer to build, and what does hangs. */
+const longestMs = 6 * 3_600_000;
 
 const commandFor = ({ interpreter, target, uv }: InstallSettings, file: string): readonly [string, ...string[]] =>
   uv
@@ -56,44 +61,33 @@ const commandFor = ({ interpreter, target, uv }: InstallSettings, file: string):
         file,
       ];
 
-/** Run the tool; its words go to the log and come back at the end. */
-const run = (
+/** Run the tool; its words go to the log and come back at the end. Nothing that it started is left. */
+const run = async (
   [file, ...args]: readonly [string, ...string[]],
-  settings: InstallSettings,
-): Promise<{ code: number | null; words: string }> =>
-  new Promise((resolve, reject) => {
-    const { signal, env, log } = settings;
-    const child = spawn(file, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    const out = createWriteStream(log, { flags: 'a' });
-    let words = '';
-    const take = (chunk: Buffer) => {
-      out.write(chunk);
-      words = (words + chunk.toString()).slice(-64 * 1024);
-    };
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
-    const onAbort = () => {
-      if (child.pid !== undefined) {
-        try {
-          process.kill(-child.pid, 'SIGKILL');
-        } catch {
-          // It ended by itself.
-        }
-      }
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    child.once('error', error => {
-      signal.removeEventListener('abort', onAbort);
-      out.end();
-      reject(new AttemptError('environment', `can not run ${file}`, {}, { cause: error }));
-    });
-    child.once('close', code => {
-      signal.removeEventListener('abort', onAbort);
-      out.end(() => {
-        resolve({ code, words });
-      });
-    });
-  });
+  { signal, env, log, scratch }: InstallSettings,
+): Promise<{ code: number | null; words: string }> => {
+  const id = randomUUID();
+  const command = { file, args, cwd: scratch, env: { ...env, STUDIOML_INSTALL: id } };
+  const marker = `STUDIOML_INSTALL=${id}`;
+  const child = await startProcess(command, { signal, graceMs: 0, maxDurationMs: longestMs, marker }).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      throw new AttemptError('environment', 'the installer can not be run', {}, { cause: error });
+    },
+  );
+  const out = createWriteStream(log, { flags: 'a' });
+  // Without a log the installation still has its result, and the words come with the error.
+  out.on('error', () => undefined);
+  let words = '';
+  const take = (chunk: string) => {
+    out.write(chunk);
+    words = (words + chunk).slice(-keptChars);
+  };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', take);
+  const [{ code }] = await Promise.all([child.exit, finished(child.stdout), finished(child.stderr)]);
+  await new Promise(resolve => out.end(resolve));
+  return { code, words };
+};
 
 /**
  * Install requirements into a directory, with uv where it is there, else with the interpreter's own pip.

@@ -37,6 +37,8 @@ export const createPrivateEnvironment = (
     join(root, 'pyvenv.cfg'),
     `home = ${dirname(interpreter.path)}\ninclude-system-site-packages = false\nversion = ${interpreter.version}\n`,
   );
-  if (shared) writeFileSync(join(packages, 'studioml-shared.pth'), `${shared.packages}\n`);
+  // addsitedir and not the bare path: packages may bring .pth files of their own.
+  const show = shared && `import site; site.addsitedir(${JSON.stringify(shared.packages)})\n`;
+  if (show !== undefined) writeFileSync(join(packages, 'studioml-shared.pth'), show);
   return { root, python, bin };
 };

@@ -32,21 +32,37 @@ export interface ProcessSettings {
 const causeOf = (signal: AbortSignal): Cause =>
   signal.reason instanceof AttemptError ? signal.reason.code : 'stopping';
 
+/** What another try or another machine might get over. */
+const machineFaults = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
+const startError = (file: string, error: unknown): AttemptError => {
+  const isMachine = machineFaults.has((error as NodeJS.ErrnoException).code ?? '');
+  return new AttemptError(
+    isMachine ? 'engine-fault' : 'no-such-program',
+    `could not start ${file}: ${messageOf(error)}`,
+  );
+};
+
 /**
  * Start a program in a session of its own. `exit` resolves when nothing that it started is left, whether it left by itself or
  * was stopped: SIGTERM to all, the grace, SIGKILL until none is left.
- * Errors: the signal's reason where it is aborted; AttemptError `no-such-program` where it can't be started.
+ * Errors: the signal's reason where it is aborted; AttemptError `no-such-program` where it can't be started, `engine-fault` where
+ * the machine has no process or file left for it.
  */
 export const startProcess = async (command: Command, settings: ProcessSettings): Promise<Run> => {
   const { signal, graceMs, kill, maxDurationMs, marker, onSurvivors, now = Date.now } = settings;
   signal.throwIfAborted();
   const startedAtMs = now();
   const { file, args, cwd, env } = command;
-  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let child;
+  try {
+    child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw startError(file, error);
+  }
   const { pid } = child;
   if (pid === undefined) {
     const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
-    throw new AttemptError('no-such-program', `could not start ${file}: ${messageOf(error)}`);
+    throw startError(file, error);
   }
 
   const tree = createProcessTree(pid, marker);

@@ -51,7 +51,8 @@ const programOf = async ({ request, workspace }: StagedAttempt): Promise<readonl
   }
   const found = await stat(join(workspace.workspace, clean)).catch(() => undefined);
   if (!found?.isFile()) throw fail('there is no such file in the workspace');
-  return [clean, ...args];
+  // Python would take a name that begins with a dash for an option.
+  return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
 };
 
 /** Interpreters are looked for once, and again now and then when none fits. */

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { getEventListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -139,7 +140,6 @@ t.test('kill ends it without a grace', async t => {
 });
 
 t.test('no listener stays on the signals', async t => {
-  const { getEventListeners } = await import('node:events');
   const signal = new AbortController().signal;
   const kill = new AbortController().signal;
   await (
