@@ -33,6 +33,11 @@ const startsWithBlank = (line: string): boolean => {
   return first === SPACE || first === TAB;
 };
 
+const hasMembers = (object: JsonObject): boolean => {
+  for (const name in object) if (Object.hasOwn(object, name)) return true;
+  return false;
+};
+
 /**
  * The directive that a line is, or undefined for text: an object is a merge patch, an array of operations a JSON patch.
  * Source: spec "Metadata".
@@ -49,5 +54,5 @@ export const readDirective = (line: string): Directive | undefined => {
   if (Array.isArray(value)) {
     return value.length > 0 && value.every(isOperation) ? { type: 'patch', operations: value } : undefined;
   }
-  return isObject(value) && Object.keys(value).length > 0 ? { type: 'merge', patch: value } : undefined;
+  return isObject(value) && hasMembers(value) ? { type: 'merge', patch: value } : undefined;
 };

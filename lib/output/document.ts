@@ -16,7 +16,7 @@ export interface DocumentOptions {
   readonly maxTreeBytes?: number;
 }
 
-const DEFAULTS = { schemaLogs: true, maxLogBytes: 4 * 1024 * 1024, maxTreeBytes: 32 * 1024 * 1024 };
+const DEFAULTS = { schemaLogs: true, maxLogBytes: 2 * 1024 * 1024, maxTreeBytes: 32 * 1024 * 1024 };
 
 /** The members of an object as JSON, one by one. */
 const membersOf = (object: JsonObject, except?: string): string[] =>

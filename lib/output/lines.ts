@@ -6,6 +6,8 @@ export interface LineOptions {
   readonly maxLineBytes?: number;
   /** Read once a chunk, for all lines that end in it. Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Gets each chunk as it came, before its lines are read; the next chunk is taken when it says so. */
+  readonly copyTo?: (chunk: Buffer, next: () => void) => void;
 }
 
 const DEFAULT_MAX_LINE_BYTES = 1024 * 1024;
@@ -48,12 +50,20 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
   return new Writable({
     highWaterMark: BUFFER_BYTES,
     write(chunk: Buffer, _encoding, done) {
+      // The lines are read while the copy is written.
+      let waiting = 2;
+      const next = () => {
+        waiting -= 1;
+        if (waiting === 0) done();
+      };
+      if (options.copyTo) options.copyTo(chunk, next);
+      else next();
       atMs = options.now();
       const parts = clip(chunk);
       const last = parts.pop();
       for (const part of parts) splitter.write(part);
-      if (last === undefined) done();
-      else splitter.write(last, done);
+      if (last === undefined) next();
+      else splitter.write(last, next);
     },
     final(done) {
       splitter.once('finish', done).end();

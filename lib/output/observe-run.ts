@@ -1,4 +1,4 @@
-import { Transform, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
 import { orAborted, sleep } from '../flow/wait.ts';
@@ -22,19 +22,6 @@ export interface ObservedRun {
   readonly writeFailure?: NodeJS.ErrnoException;
 }
 
-/** More than one chunk of a pipe, so that its source is not stopped and started at every chunk. */
-const BUFFER_BYTES = 256 * 1024;
-
-/** Copy what passes to the file; the next chunk is taken when the file has room. The lines are read while the disk writes. */
-const record = (file: OutputFile): Transform =>
-  new Transform({
-    highWaterMark: BUFFER_BYTES,
-    transform(chunk: Buffer, _encoding, done) {
-      this.push(chunk);
-      file.write(chunk, done);
-    },
-  });
-
 /**
  * Read both streams of a run to their end: to output/output in arrival order, under the file's backpressure, and line by line
  * into the document. When output/output can't be written the run is stopped, and what it still prints is only read.
@@ -51,9 +38,12 @@ export const observeRun = async (
   const file = new OutputFile(workspace.outputFile, error => {
     run.stop(causeOfWriteFailure(error));
   });
+  const copyTo = (chunk: Buffer, next: () => void) => {
+    file.write(chunk, next);
+  };
   const read = async (name: string, stream: Readable, onLine: (line: string, atMs: number) => void) => {
     try {
-      await pipeline(stream, record(file), lines(onLine, { now: use.now }), { signal: reading });
+      await pipeline(stream, lines(onLine, { now: use.now, copyTo }), { signal: reading });
     } catch (error) {
       if (!reading.aborted) document.log(`reading ${name} failed: ${messageOf(error)}`, use.now());
     }
