@@ -26,8 +26,8 @@ const metaTypes = new Set(['L', 'K', 'x', 'X', 'g']);
 
 /**
  * Reads a tar archive chunk by chunk: ustar, GNU and pax. Told by its own end whether it is whole: an archive ends with a block of
- * zeros, and what follows is passed over, as tar does. A library's reader was measured against this: it can't tell an archive that
- * is cut off between two entries from a whole one.
+ * zeros, and what follows is passed over, as tar does. Why it is not a library's: tar-stream 3.2 takes an archive that is cut off
+ * between two entries for a whole one, and fails on bytes after the end (tried).
  * Errors: AttemptError `artifact-invalid`.
  */
 export class TarReader {
