@@ -10,7 +10,10 @@ import { createProcessTree } from './process-tree.ts';
 const leftoverGraceMs = 2000;
 /** How long SIGKILL is sent again to what does not go. */
 const killPatienceMs = 10_000;
-const lookEveryMs = 10;
+/** Between two looks for what is left: a look goes through all processes of the machine, so ever longer. */
+const firstPauseMs = 10;
+const longestPauseMs = 250;
+const longer = (pauseMs: number): number => Math.min(pauseMs * 1.5, longestPauseMs);
 const longestTimerMs = 2 ** 31 - 1;
 
 export interface ProcessSettings {
@@ -75,9 +78,9 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
 
   const killUntilGone = async () => {
     const untilMs = performance.now() + killPatienceMs;
-    for (;;) {
+    for (let pauseMs = firstPauseMs; ; pauseMs = longer(pauseMs)) {
       tree.send('SIGKILL');
-      await sleep(lookEveryMs);
+      await sleep(pauseMs);
       const left = tree.members();
       if (left.length === 0) return;
       if (performance.now() < untilMs) continue;
@@ -116,9 +119,9 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   const endLeftovers = async () => {
     if (killing === undefined && tree.leftovers(now() - startedAtMs).length === 0) return;
     terminate(Math.min(graceMs, leftoverGraceMs));
-    while (killing === undefined && performance.now() < killAtMs) {
+    for (let pauseMs = firstPauseMs; killing === undefined && performance.now() < killAtMs; pauseMs = longer(pauseMs)) {
       if (tree.members().length === 0) return;
-      await sleep(lookEveryMs);
+      await sleep(Math.min(pauseMs, killAtMs - performance.now()));
     }
     await killAll();
   };
