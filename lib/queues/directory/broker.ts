@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { Observable } from 'rxjs';
 import { messageOf } from '../../errors.ts';
@@ -10,7 +11,7 @@ import { createDirectoryQueue } from './work-queue.ts';
 export interface DirectorySettings {
   /** Each subdirectory is a queue. */
   readonly root: string;
-  /** Names this runner's claims; no two that live have the same. */
+  /** Names this runner's claims, for people. */
   readonly runnerId: string;
   /** After this long without a heartbeat a runner's claims go home, ms. */
   readonly leaseMs: number;
@@ -29,18 +30,20 @@ const discover = (root: string, emit: Emit): Observable<ReadonlySet<string>> =>
   new Observable<ReadonlySet<string>>(subscriber => {
     const controller = new AbortController();
     const loop = async () => {
-      let last = '';
+      let last: string | undefined;
+      let fault = '';
       for await (const _ of changesOf(root, controller.signal)) {
         try {
           const names = await queuesIn(root);
           const all = [...names].sort().join('\n');
-          if (all === last && last !== '') continue;
+          fault = '';
+          if (all === last) continue;
           last = all;
           subscriber.next(names);
         } catch (error) {
           const words = messageOf(error);
-          if (words !== last) emit('discovery-failed', { kind: 'directory', error: words });
-          last = words;
+          if (words !== fault) emit('discovery-failed', { kind: 'directory', error: words });
+          fault = words;
         }
       }
     };
@@ -55,12 +58,14 @@ const discover = (root: string, emit: Emit): Observable<ReadonlySet<string>> =>
  * Source: spec "Local directory".
  */
 export const createDirectoryBroker = (settings: DirectorySettings): QueueBroker => {
-  const { root, runnerId, leaseMs, emit, now = Date.now } = settings;
+  const { root, leaseMs, emit, now = Date.now } = settings;
+  // Containers that follow one another have one host name and one process id: the claims of the one before are not ours.
+  const runnerId = `${settings.runnerId}-${randomBytes(4).toString('hex')}`;
   const claims = keepClaims({ root, runnerId, leaseMs, emit, now });
   return {
     kind: 'directory',
     discover: () => discover(root, emit),
-    open: name => createDirectoryQueue({ root, name, runnerId, emit, now }),
+    open: name => createDirectoryQueue({ root, name, runnerId, claims, emit, now }),
     close: () => claims.close(),
   };
 };

@@ -1,45 +1,17 @@
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Emit } from '../../telemetry/events.ts';
 import { messageOf } from '../../errors.ts';
-import { readPast, type Past } from '../history.ts';
-import { claimsOf, isMessage, pastOf, pathsOf } from './paths.ts';
+import type { Emit } from '../../telemetry/events.ts';
+import { bringHome } from './home.ts';
+import { claimsOf, isClaim, isMissing, pathsOf } from './paths.ts';
 
-const unset: Past = { attempts: 0, history: [] };
-
-/** What travels with the message of this path. */
-export const readPastAt = async (directory: string, name: string): Promise<Past> => {
-  const text = await readFile(join(directory, pastOf(name)), 'utf8').catch(() => undefined);
-  if (text === undefined) return unset;
-  try {
-    const { attempts, history } = JSON.parse(text) as Record<string, unknown>;
-    return readPast(attempts, history);
-  } catch {
-    return unset;
-  }
-};
-
-/** Written whole or not at all. */
-export const writePastAt = async (directory: string, name: string, past: Past): Promise<void> => {
-  const path = join(directory, pastOf(name));
-  const draft = `${path}.${String(process.pid)}`;
-  await writeFile(draft, JSON.stringify(past));
-  await rename(draft, path);
-};
-
-/**
- * Bring a message home from a claim. What travels with it comes first: seen without it, it would start uncounted. Dying in
- * between leaves the message claimed, and it comes home later.
- */
-export const bringHome = async (claims: string, queue: string, name: string): Promise<void> => {
-  const past = pastOf(name);
-  await rename(join(claims, past), join(queue, past)).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  });
-  await rename(join(claims, name), join(queue, name));
-};
-
+/** The claims of one runner. */
 export interface ClaimsKeeper {
+  /** A number that no other claim of this runner has. */
+  nextNumber(): number;
+  /** Watch a claim; `lose` is called when it is found gone. Returns how to stop. */
+  hold(path: string, lose: (why: unknown) => void): () => void;
+  /** Bring everything home that this runner still holds. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -51,11 +23,18 @@ export interface ClaimsSettings {
   readonly now: () => number;
 }
 
+const ignoreMissing = (error: unknown): void => {
+  if (!isMissing(error)) throw error;
+};
+
 /**
  * The heartbeat of this runner's claims, and the way home for those of runners whose heart stopped: the modification time of a
- * runner's claim directory says when it was last heard of.
+ * runner's claim directory says when it was last heard of. A beat also looks whether each claim is still there: a machine that
+ * was suspended for longer than the lease finds its work with others.
  */
 export const keepClaims = ({ root, runnerId, leaseMs, emit, now }: ClaimsSettings): ClaimsKeeper => {
+  const held = new Map<string, (why: unknown) => void>();
+  let number = 0;
   const queuesWithClaims = () => readdir(claimsOf(root)).catch(() => []);
 
   const beat = async () => {
@@ -63,20 +42,25 @@ export const keepClaims = ({ root, runnerId, leaseMs, emit, now }: ClaimsSetting
     for (const queue of await queuesWithClaims()) {
       await utimes(join(claimsOf(root), queue, runnerId), time, time).catch(() => undefined);
     }
+    for (const [path, lose] of held) {
+      await lstat(path).catch((error: unknown) => {
+        // Any other failure tells nothing about the claim.
+        if (isMissing(error) && held.get(path) === lose) lose(error);
+      });
+    }
   };
 
   const reap = async (queue: string, runner: string) => {
-    const claims = join(claimsOf(root), queue, runner);
-    const { queue: home } = pathsOf(root, queue, runner);
+    const { claims, queue: home } = pathsOf(root, queue, runner);
     const found = await stat(claims).catch(() => undefined);
     if (!found || now() - found.mtimeMs < leaseMs) return;
-    for (const name of (await readdir(claims)).filter(isMessage)) {
-      // Several runners may look at once: who renames first brings it home.
-      await bringHome(claims, home, name).catch((error: unknown) => {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      });
-    }
-    await rmdir(claims).catch(() => undefined);
+    // No message can come home to a queue that is not there; should it come back, they are still here.
+    if (!(await stat(home).catch(() => undefined))) return;
+    const names = await readdir(claims);
+    // Several runners may look at once: who renames first brings it home.
+    for (const name of names.filter(isClaim)) await bringHome(claims, home, name).catch(ignoreMissing);
+    for (const name of names) if (!isClaim(name)) await rm(join(claims, name), { force: true });
+    await rmdir(claims);
   };
 
   const look = async () => {
@@ -85,42 +69,50 @@ export const keepClaims = ({ root, runnerId, leaseMs, emit, now }: ClaimsSetting
       for (const runner of runners) {
         if (runner === runnerId) continue;
         await reap(queue, runner).catch((error: unknown) => {
-          emit(
-            'queue-fault',
-            { error: `a claim could not be brought home: ${messageOf(error)}`, retryMs: leaseMs / 3 },
-            { queue },
-          );
+          if (isMissing(error)) return;
+          const words = `a claim could not be brought home: ${messageOf(error)}`;
+          emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue });
         });
       }
     }
   };
 
-  let working: Promise<void> = look();
-  const every = (ms: number, work: () => Promise<void>) =>
-    setInterval(() => {
+  // Two lines, so that a heartbeat never waits for somebody else's messages.
+  const every = (ms: number, work: () => Promise<void>, first: Promise<void> = Promise.resolve()) => {
+    let working = first;
+    const timer = setInterval(() => {
       working = working.then(work);
     }, ms).unref();
-  const timers = [every(leaseMs / 9, beat), every(leaseMs / 3, look)];
-  return {
-    close: async () => {
-      timers.forEach(clearInterval);
+    return async () => {
+      clearInterval(timer);
       await working;
+    };
+  };
+  const stops = [every(leaseMs / 9, beat), every(leaseMs / 3, look, look())];
+
+  return {
+    nextNumber: () => ++number,
+    hold: (path, lose) => {
+      held.set(path, lose);
+      return () => {
+        held.delete(path);
+      };
+    },
+    close: async () => {
+      await Promise.all(stops.map(stop => stop()));
       for (const queue of await queuesWithClaims()) {
         const { claims, queue: home } = pathsOf(root, queue, runnerId);
         for (const name of await readdir(claims).catch(() => [])) {
-          if (isMessage(name)) await bringHome(claims, home, name).catch(() => undefined);
+          if (isClaim(name)) await bringHome(claims, home, name).catch(() => undefined);
         }
         await rmdir(claims).catch(() => undefined);
         await rmdir(join(claimsOf(root), queue)).catch(() => undefined);
       }
+      const gone = new Error('the runner lets go of its queues');
+      for (const lose of held.values()) lose(gone);
     },
   };
 };
 
+/** Make the directory of a runner's claims on one queue; cheap where it is there. */
 export const makeClaims = (claims: string): Promise<unknown> => mkdir(claims, { recursive: true });
-
-export const dropClaim = async (claims: string, name: string): Promise<void> => {
-  // The message first: a state file without a message means nothing.
-  await rm(join(claims, name), { force: true });
-  await rm(join(claims, pastOf(name)), { force: true });
-};

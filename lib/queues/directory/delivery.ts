@@ -1,37 +1,62 @@
-import { mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AttemptError } from '../../errors.ts';
 import type { Delivery, QueueName } from '../../model/delivery.ts';
 import type { Settlement } from '../../model/outcome.ts';
-import type { Past } from '../history.ts';
-import { bringHome, dropClaim, writePastAt } from './claims.ts';
-import type { QueuePaths } from './paths.ts';
+import type { ClaimsKeeper } from './claims.ts';
+import { bringHome, freeName, readPastAt, writePastAt } from './home.ts';
+import { isMissing, messageName, pastOf, type QueuePaths } from './paths.ts';
 
 export interface ClaimedMessage {
   readonly queue: QueueName;
   readonly paths: QueuePaths;
-  readonly name: string;
-  readonly past: Past;
+  /** The claim's file in `paths.claims`. */
+  readonly claim: string;
+  readonly claims: ClaimsKeeper;
   readonly now: () => number;
 }
 
 /**
- * A message that was renamed into this runner's claims. Each settlement is one rename or removal that decides, with what
- * belongs to it written before.
+ * A message that was renamed into this runner's claims. Each settlement is decided by one rename or removal of the message's file,
+ * which fails where the claim went home meanwhile; what has to be known with it is written before, leftovers go after. Dying
+ * at any point leaves the message claimed (it comes home, counted if `begin` was called) or settled:
+ *
+ *   begin    write the number beside the claim
+ *   accept   remove the message | then its number
+ *   release  write the old number | move it home | move the message home
+ *   retry    write the new number, set the message's time | move the number home | move the message home
+ *   reject   write the letter's reason | move the message to it | then remove its number
  */
-export const createDelivery = async ({ queue, paths, name, past, now }: ClaimedMessage): Promise<Delivery> => {
-  const { claims } = paths;
-  const claimed = join(claims, name);
+export const createDelivery = async ({ queue, paths, claim, claims, now }: ClaimedMessage): Promise<Delivery> => {
+  const claimed = join(paths.claims, claim);
+  const name = messageName(claim);
+  const past = await readPastAt(paths.claims, claim);
   const body = await readFile(claimed);
   const lost = new AbortController();
+  const where = { queue: queue.name, message: name };
+  const gone = (cause: unknown) =>
+    new AttemptError('lease-lost', 'the message went back to its queue', where, { cause });
+  const letGo = claims.hold(claimed, why => {
+    letGo();
+    lost.abort(gone(why));
+  });
   let settled = false;
+
+  const dropPast = () => rm(join(paths.claims, pastOf(claim)), { force: true });
 
   const reject = async ({ reason, message, history }: Extract<Settlement, { type: 'reject' }>): Promise<void> => {
     await mkdir(paths.dead, { recursive: true });
     const letter = { queue: queue.name, reason, message, history, at: new Date(now()).toISOString() };
-    await writeFile(join(paths.dead, `${name}.json`), `${JSON.stringify(letter, null, 2)}\n`);
-    await rename(claimed, join(paths.dead, name));
-    await dropClaim(claims, name);
+    const dead = await freeName(paths.dead, name, ['', '.json']);
+    const reasonFile = join(paths.dead, `${dead}.json`);
+    await writeFile(reasonFile, `${JSON.stringify(letter, null, 2)}\n`);
+    try {
+      await rename(claimed, join(paths.dead, dead));
+    } catch (error) {
+      await rm(reasonFile, { force: true });
+      throw error;
+    }
+    await dropPast();
   };
 
   const apply = async (settlement: Settlement): Promise<void> => {
@@ -39,18 +64,21 @@ export const createDelivery = async ({ queue, paths, name, past, now }: ClaimedM
       case 'none':
         return;
       case 'accept':
-        await dropClaim(claims, name);
+        await unlink(claimed);
+        await dropPast();
         return;
       case 'release':
+        await lstat(claimed);
         // Whatever begin wrote is taken back: a clean return is no attempt.
-        await writePastAt(claims, name, past);
-        await bringHome(claims, paths.queue, name);
+        if (past.attempts === 0 && past.history.length === 0) await dropPast();
+        else await writePastAt(paths.claims, claim, past);
+        await bringHome(paths.claims, paths.queue, claim);
         return;
       case 'retry': {
         const time = new Date(now());
-        await writePastAt(claims, name, { attempts: settlement.attempt, history: settlement.history });
         await utimes(claimed, time, time);
-        await bringHome(claims, paths.queue, name);
+        await writePastAt(paths.claims, claim, { attempts: settlement.attempt, history: settlement.history });
+        await bringHome(paths.claims, paths.queue, claim);
         return;
       }
       case 'reject':
@@ -70,18 +98,20 @@ export const createDelivery = async ({ queue, paths, name, past, now }: ClaimedM
     receivedAtMs: now(),
     lost: lost.signal,
     begin: async attempt => {
-      await stat(claimed).catch((error: unknown) => {
-        lost.abort(
-          new AttemptError('lease-lost', 'the claim is gone', { queue: queue.name, message: name }, { cause: error }),
-        );
+      await lstat(claimed).catch((error: unknown) => {
+        lost.abort(gone(error));
       });
       lost.signal.throwIfAborted();
-      await writePastAt(claims, name, { attempts: attempt, history: past.history });
+      await writePastAt(paths.claims, claim, { attempts: attempt, history: past.history });
     },
     settle: async settlement => {
       if (settled) throw new Error(`a message was settled twice [queue=${queue.name}, message=${name}]`);
       settled = true;
-      await apply(settlement);
+      // With 'none' nobody will ever settle it: it stays claimed as long as this runner lives, unless it is gone already.
+      letGo();
+      await apply(settlement).catch((error: unknown) => {
+        throw isMissing(error) ? gone(error) : error;
+      });
     },
   };
 };

@@ -1,4 +1,4 @@
-import { open, rm, stat } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Emit } from '../../telemetry/events.ts';
 import { lockName } from './paths.ts';
@@ -6,8 +6,11 @@ import { lockName } from './paths.ts';
 /** Much longer than any client writes. Source: spec "Local directory". */
 const staleMs = 30_000;
 
+/** What a runner's own lock says: one that died while it claimed leaves a lock that any runner may remove. */
+const mark = 'studioml-runner';
+
 export interface QueueLock {
-  /** Whether a client writes right now. A lock that is stale is told once and passed over. */
+  /** Whether somebody writes right now. A lock that is stale is told once and passed over; a runner's is removed too. */
   isHeld(): Promise<boolean>;
   /** Take it for as long as `work` takes; undefined where somebody else holds it. */
   with<T>(work: () => Promise<T>): Promise<T | undefined>;
@@ -27,12 +30,22 @@ export const createQueueLock = (directory: string, queue: string, emit: Emit, no
       told = found.mtimeMs;
       emit('lock-stale', { path, ageMs }, { queue });
     }
+    if (found.size === mark.length && (await readFile(path, 'utf8').catch(() => '')) === mark) {
+      // Somebody else may have removed it and a client have made a new one meanwhile.
+      const still = await stat(path).catch(() => undefined);
+      if (still?.mtimeMs === found.mtimeMs && still.ino === found.ino) await rm(path, { force: true });
+    }
     return false;
   };
 
   const take = async (): Promise<boolean> => {
     try {
-      await (await open(path, 'wx')).close();
+      const file = await open(path, 'wx');
+      try {
+        await file.writeFile(mark);
+      } finally {
+        await file.close();
+      }
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -44,7 +57,7 @@ export const createQueueLock = (directory: string, queue: string, emit: Emit, no
     isHeld,
     with: async work => {
       const taken = await take();
-      // A stale lock is not ours to remove: its writer may be slow. It is worked beside, as without a lock.
+      // A client's stale lock is not ours to remove: its writer may be slow. It is worked beside, as without a lock.
       if (!taken && (await isHeld())) return undefined;
       try {
         return await work();

@@ -1,84 +1,65 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Delivery } from '../../model/delivery.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
-import { makeClaims, readPastAt } from './claims.ts';
+import { makeClaims, type ClaimsKeeper } from './claims.ts';
 import { createDelivery } from './delivery.ts';
+import { movePast } from './home.ts';
+import { createListing } from './listing.ts';
 import { createQueueLock } from './lock.ts';
-import { isMessage, lockName, pastOf, pathsOf } from './paths.ts';
+import { claimName, isMessage, isMissing, lockName, pathsOf } from './paths.ts';
 import { changesOf } from './watch.ts';
 
 export interface DirectoryQueueSettings {
   readonly root: string;
   readonly name: string;
   readonly runnerId: string;
+  readonly claims: ClaimsKeeper;
   readonly emit: Emit;
   readonly now: () => number;
 }
 
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
-
-/** Messages of a directory, oldest first. Only names that are new are looked at; what is known keeps its place. */
-const createListing = (directory: string) => {
-  let known = new Map<string, number>();
-  return {
-    read: async (): Promise<readonly string[]> => {
-      const names = (await readdir(directory)).filter(isMessage);
-      const next = new Map<string, number>();
-      await Promise.all(
-        names.map(async name => {
-          const seen = known.get(name);
-          const info = seen === undefined ? await stat(join(directory, name)).catch(() => undefined) : undefined;
-          if (seen !== undefined) next.set(name, seen);
-          else if (info?.isFile()) next.set(name, info.mtimeMs);
-        }),
-      );
-      known = next;
-      return [...next].sort(([a, left], [b, right]) => left - right || (a < b ? -1 : 1)).map(([name]) => name);
-    },
-    forget: (name: string) => known.delete(name),
-  };
-};
-
 /**
  * A directory as a queue. A message is taken by renaming it into this runner's claims while the client's lock is held: of two
- * runners only one rename succeeds. Where a message's past stands beside it, it comes along after: a runner that dies in between
- * finds it again when the claim goes home.
+ * runners only one rename succeeds. Only then what travels with it is fetched, so that it is never older than the message. A
+ * runner that dies in between leaves it in the queue, where the message finds it when it comes home.
  * Source: spec "Local directory".
  */
-export const createDirectoryQueue = ({ root, name, runnerId, emit, now }: DirectoryQueueSettings): WorkQueue => {
+export const createDirectoryQueue = (settings: DirectoryQueueSettings): WorkQueue => {
+  const { root, name, runnerId, claims, emit, now } = settings;
   const queue = { kind: 'directory', name } as const;
   const paths = pathsOf(root, name, runnerId);
   const lock = createQueueLock(paths.queue, name, emit, now);
   const listing = createListing(paths.queue);
 
-  const list = async (): Promise<readonly string[]> => {
+  const unlessGone = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
-      return await listing.read();
+      return await work();
     } catch (error) {
       throw isMissing(error) ? new QueueGone(queue) : error;
     }
   };
+  const list = () => unlessGone(() => listing.read());
 
-  const claim = async (message: string): Promise<Delivery | undefined> => {
-    const past = await readPastAt(paths.queue, message);
+  const take = async (message: string): Promise<Delivery | undefined> => {
+    const claim = claimName(message, claims.nextNumber());
     try {
-      await rename(join(paths.queue, message), join(paths.claims, message));
+      await rename(join(paths.queue, message), join(paths.claims, claim));
     } catch (error) {
+      // Somebody else was quicker.
       if (isMissing(error)) return undefined;
       throw error;
     } finally {
       listing.forget(message);
     }
-    await rename(join(paths.queue, pastOf(message)), join(paths.claims, pastOf(message))).catch(() => undefined);
-    return createDelivery({ queue, paths, name: message, past, now });
+    await movePast(paths.queue, message, paths.claims, claim);
+    return createDelivery({ queue, paths, claim, claims, now });
   };
 
-  const takeOldest = async (): Promise<Delivery | undefined> => {
-    await makeClaims(paths.claims);
-    for (const message of await list()) {
-      const delivery = await claim(message);
+  const takeFirst = async (messages: readonly string[]): Promise<Delivery | undefined> => {
+    for (const message of messages) {
+      const delivery = await take(message);
       if (delivery) return delivery;
     }
     return undefined;
@@ -88,15 +69,20 @@ export const createDirectoryQueue = ({ root, name, runnerId, emit, now }: Direct
     ...queue,
     receive: async signal => {
       signal.throwIfAborted();
-      if ((await list()).length === 0) return undefined;
-      return lock.with(takeOldest);
+      const messages = await unlessGone(() => listing.recent());
+      if (messages.length === 0) return undefined;
+      return unlessGone(() =>
+        lock.with(async () => {
+          await makeClaims(paths.claims);
+          return (await takeFirst(messages)) ?? takeFirst(await list());
+        }),
+      );
     },
     wait: async signal => {
       for await (const _ of changesOf(paths.queue, signal, changed => changed === lockName || isMessage(changed))) {
         if ((await list()).length > 0 && !(await lock.isHeld())) return undefined;
       }
-      signal.throwIfAborted();
-      throw new QueueGone(queue);
+      throw signal.reason;
     },
     depth: async () => (await list()).length,
     close: () => Promise.resolve(),

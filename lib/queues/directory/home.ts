@@ -1,0 +1,62 @@
+import { lstat, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readPast, type Past } from '../history.ts';
+import { isMissing, messageName, pastOf } from './paths.ts';
+
+const unset: Past = { attempts: 0, history: [] };
+
+/** What travels with the message of this name; nothing where it is missing or makes no sense. */
+export const readPastAt = async (directory: string, name: string): Promise<Past> => {
+  try {
+    const { attempts, history } = JSON.parse(await readFile(join(directory, pastOf(name)), 'utf8')) as Record<
+      string,
+      unknown
+    >;
+    return readPast(attempts, history);
+  } catch {
+    return unset;
+  }
+};
+
+/** Written whole or not at all. */
+export const writePastAt = async (directory: string, name: string, past: Past): Promise<void> => {
+  const path = join(directory, pastOf(name));
+  const draft = `${path}.${String(process.pid)}`;
+  await writeFile(draft, JSON.stringify(past));
+  await rename(draft, path);
+};
+
+const isFree = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => false,
+    (error: unknown) => {
+      if (isMissing(error)) return true;
+      throw error;
+    },
+  );
+
+/** `name`, or `name.1`, `name.2` … where files of that name with these endings are there: a rename replaces what it finds. */
+export const freeName = async (directory: string, name: string, endings: readonly string[] = ['']): Promise<string> => {
+  for (let number = 0; ; number++) {
+    const candidate = number === 0 ? name : `${name}.${String(number)}`;
+    const free = await Promise.all(endings.map(ending => isFree(join(directory, candidate + ending))));
+    if (free.every(Boolean)) return candidate;
+  }
+};
+
+/** Move what travels with a message; there need not be any. */
+export const movePast = (fromDirectory: string, from: string, toDirectory: string, to: string): Promise<void> =>
+  rename(join(fromDirectory, pastOf(from)), join(toDirectory, pastOf(to))).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
+
+/**
+ * Bring a message home from a claim. What travels with it comes first: seen without it, it would start uncounted. Dying in
+ * between leaves the message claimed; when it comes home later it finds its past there. Rejects with ENOENT when the claim is
+ * gone. A message of the same name that came meanwhile is left alone: this one gets a number.
+ */
+export const bringHome = async (claims: string, queue: string, claim: string): Promise<void> => {
+  const home = await freeName(queue, messageName(claim));
+  await movePast(claims, claim, queue, home);
+  await rename(join(claims, claim), join(queue, home));
+};
