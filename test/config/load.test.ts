@@ -165,7 +165,7 @@ t.test('what only adds is accepted and told, unless it is the default anyway', a
     LOGXI: '*=DBG',
     K8S_NAMESPACE: 'ml',
   });
-  t.same(ignored.map(({ option }) => option).sort(), ['CPU_ONLY', 'K8S_NAMESPACE', 'LEASE', 'LOGXI']);
+  t.same(ignored.map(({ option }) => option).sort(), ['CPU_ONLY', 'K8S_NAMESPACE', 'LOGXI']);
 });
 
 t.test('the cache needs a directory and a size of 1gb or more', async t => {

@@ -69,10 +69,10 @@ t.test('types follow from the table', async t => {
     const pattern: RegExp | undefined = some.queueMismatch;
     const soft: 'soft' = some.memoryLimit;
     // @ts-expect-error an option without effect has no value in the code
-    const lease: unknown = some.leaseMs;
+    const cards: unknown = some.cpuOnly;
     // @ts-expect-error it may be undefined
     const root: string = some.queueRoot;
-    return { bytes, pattern, soft, lease, root };
+    return { bytes, pattern, soft, cards, root };
   };
   t.type(typed, 'function');
 });

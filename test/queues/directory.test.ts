@@ -15,7 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createDirectoryBroker } from '../../lib/queues/directory/broker.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
-import { queueContract, type QueueHarness } from '../contracts/queue.ts';
+import { queueContract, type DeadLetter, type QueueHarness } from '../contracts/queue.ts';
 import { eventually } from '../helpers/eventually.ts';
 
 const never = new AbortController().signal;
@@ -62,7 +62,8 @@ queueContract(t, t => {
       return readdirSync(dead)
         .filter(name => !name.endsWith('.json'))
         .map(name => {
-          const { reason, message, history } = JSON.parse(readFileSync(join(dead, `${name}.json`), 'utf8'));
+          const letter = JSON.parse(readFileSync(join(dead, `${name}.json`), 'utf8')) as DeadLetter;
+          const { reason, message, history } = letter;
           return { body: readFileSync(join(dead, name), 'utf8'), reason, message, history };
         });
     },
