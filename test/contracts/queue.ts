@@ -199,14 +199,17 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
         ),
       );
     await seen(true, name);
-    const watching = firstValueFrom(
-      broker.discover().pipe(
-        filter(names => names.size > 1 && [...names].some(one => one !== name)),
-        timeout(6000),
-      ),
-    );
+    // One that looks already when the queue appears. A shared broker may have queues of others too.
+    let latest: ReadonlySet<string> = new Set();
+    const watching = broker.discover().subscribe(names => (latest = names));
+    t.teardown(() => watching.unsubscribe());
+    await eventually(() => {
+      assert.ok(latest.has(name));
+    });
     const second = await harness.declare();
-    t.ok((await watching).has(second));
+    await eventually(() => {
+      assert.ok(latest.has(second));
+    });
     await harness.delete(second);
     t.ok((await seen(false, second)).has(name));
   });
@@ -221,6 +224,48 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     const delivery = await take(other.open(name));
     t.equal(delivery.body.toString(), 'held');
     await delivery.settle({ type: 'accept' });
+  });
+
+  t.test('a queue that is let go of leaves what is out to its holder', async t => {
+    const { harness, broker, name, queue } = await scene(t);
+    await harness.publish(name, 'held');
+    const held = await take(queue);
+    await queue.close();
+    const again = broker.open(name);
+    await delay(50);
+    t.equal(await again.receive(never), undefined);
+    t.equal(held.lost.aborted, false);
+    await held.settle({ type: 'accept' });
+    await delay(50);
+    await isEmpty(again);
+  });
+
+  t.test('whenever a receive or a wait is aborted, every message comes once', { timeout: 60_000 }, async t => {
+    const { harness, name, queue } = await scene(t);
+    const count = 60;
+    const seen: string[] = [];
+    const settle = async (delivery: Delivery | undefined) => {
+      if (!delivery) return;
+      seen.push(delivery.body.toString());
+      await delivery.settle({ type: 'accept' });
+    };
+    for (let i = 0; i < count; i++) {
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const abort = delay((i % 12) / 3).then(() => controller.abort(reason));
+      const published = harness.publish(name, String(i));
+      for (const ask of ['receive', 'wait'] as const) {
+        await queue[ask](controller.signal).then(settle, (error: unknown) => {
+          if (error !== reason) throw error;
+        });
+      }
+      await Promise.all([abort, published]);
+    }
+    const until = AbortSignal.timeout(20_000);
+    while (seen.length < count) await settle(await take(queue, until));
+    await isEmpty(queue);
+    t.strictSame([...new Set(seen)].sort(), seen.sort());
+    t.equal(seen.length, count);
   });
 
   t.test('two runners never get one message both', async t => {

@@ -1,6 +1,7 @@
+import type { Duplex } from 'node:stream';
 import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { messageOf } from '../../errors.ts';
-import { orAborted, sleep } from '../../flow/wait.ts';
+import { orAborted, sleep, within } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 
 export interface ConnectionSettings {
@@ -20,14 +21,18 @@ export interface Connection {
 
 export interface LiveConnection {
   readonly model: ChannelModel;
-  /** For publishing only: every message is confirmed. */
-  readonly publisher: ConfirmChannel;
+  /** For publishing only: every message is confirmed. A new one where the last was closed by the broker. */
+  publisher(): Promise<ConfirmChannel>;
   /** Aborts when this connection ends. */
   readonly ended: AbortSignal;
 }
 
 const firstRetryMs = 100;
 const maxRetryMs = 15_000;
+/** A connection that stood this long was a good one: the next trouble is tried again at once. */
+const steadyMs = 1000;
+/** How long the broker is given to answer a goodbye, ms. */
+const goodbyeMs = 2000;
 /** A dead peer is noticed within two of these, seconds. */
 const heartbeat = 5;
 
@@ -66,18 +71,59 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
     model.on('unblocked', () => {
       emit('broker-unblocked', { broker: name });
     });
-    const publisher = await model.createConfirmChannel();
-    publisher.on('error', () => undefined);
-    return { model, publisher, ended: ended.signal };
+    let publisher: Promise<ConfirmChannel> | undefined;
+    const openPublisher = async () => {
+      const channel = await model.createConfirmChannel();
+      // Each message that waits for its confirmation listens.
+      channel.setMaxListeners(0);
+      channel.on('error', () => undefined);
+      channel.on('close', () => {
+        publisher = undefined;
+      });
+      return channel;
+    };
+    return {
+      model,
+      publisher: () =>
+        (publisher ??= openPublisher().catch((thrown: unknown) => {
+          publisher = undefined;
+          throw thrown;
+        })),
+      ended: ended.signal,
+    };
+  };
+
+  /** Say goodbye; a broker that doesn't answer is left without. */
+  const leave = async ({ model, ended }: LiveConnection): Promise<void> => {
+    const over = new Promise<void>(resolve => {
+      ended.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await within(goodbyeMs, signal =>
+      orAborted(Promise.race([model.close().catch(() => undefined), over]), signal),
+    ).catch(() => {
+      // amqplib hears of its socket's errors, not of its end by this side. Its types leave the socket out.
+      (model.connection as unknown as { readonly stream: Duplex }).stream.destroy(new Error('no answer to a goodbye'));
+    });
+  };
+
+  /** As `open`; where the broker is let go of meanwhile, the connection that still comes is left. */
+  const openUnlessClosing = (): Promise<LiveConnection> => {
+    const opening = open();
+    opening.then(
+      late => (closing.signal.aborted ? leave(late) : undefined),
+      () => undefined,
+    );
+    return orAborted(opening, closing.signal);
   };
 
   const keep = async (): Promise<void> => {
     let failures = 0;
     while (!closing.signal.aborted) {
       let error: unknown;
+      let stoodSinceMs: number | undefined;
       try {
-        live = await open();
-        failures = 0;
+        live = await openUnlessClosing();
+        stoodSinceMs = performance.now();
         emit('broker-connected', { kind: 'rabbitmq', broker: name });
         next.resolve(live);
         next = Promise.withResolvers<LiveConnection>();
@@ -90,6 +136,7 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
         error = thrown;
       }
       if (closing.signal.aborted) return;
+      if (stoodSinceMs !== undefined && performance.now() - stoodSinceMs >= steadyMs) failures = 0;
       const ceilingMs = Math.min(maxRetryMs, firstRetryMs * 2 ** failures);
       const retryMs = failures === 0 ? 0 : Math.round(ceilingMs * (0.5 + Math.random() / 2));
       failures += 1;
@@ -101,13 +148,14 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
 
   return {
     name,
-    current: signal => {
+    current: async signal => {
       signal.throwIfAborted();
-      return live ? Promise.resolve(live) : orAborted(next.promise, AbortSignal.any([signal, closing.signal]));
+      closing.signal.throwIfAborted();
+      return live && !live.ended.aborted ? live : orAborted(next.promise, AbortSignal.any([signal, closing.signal]));
     },
     close: async () => {
       closing.abort(new Error('the runner lets go of the broker'));
-      await live?.model.close().catch(() => undefined);
+      if (live) await leave(live);
       await kept;
     },
   };

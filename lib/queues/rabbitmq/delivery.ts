@@ -3,12 +3,17 @@ import { AttemptError, messageOf } from '../../errors.ts';
 import type { Delivery, QueueName } from '../../model/delivery.ts';
 import type { HistoryEntry, Settlement } from '../../model/outcome.ts';
 import { readPast } from '../history.ts';
+import { isNotFound } from './channels.ts';
 
 export interface DeliverySettings {
   readonly queue: QueueName;
   readonly message: GetMessage | ConsumeMessage;
   readonly channel: Channel;
-  readonly publisher: ConfirmChannel;
+  readonly publisher: () => Promise<ConfirmChannel>;
+  /** Declares the durable queue for dead letters of this name. */
+  readonly declareDead: (dead: string) => Promise<void>;
+  /** Called once, when the message needs its channel no longer. */
+  readonly onSettled: () => void;
   /** Aborts when the channel that holds the message ends: the broker gives it to somebody else. */
   readonly ended: AbortSignal;
   readonly hasDeadLetterPolicy: (signal: AbortSignal) => Promise<boolean>;
@@ -33,6 +38,7 @@ const publishCopy = async (
   added: Readonly<Record<string, string | number>>,
 ): Promise<void> => {
   const { properties } = message;
+  const channel = await publisher();
   const options: Options.Publish = {
     persistent: true,
     mandatory: true,
@@ -46,9 +52,9 @@ const publishCopy = async (
     const onReturn = (back: { readonly fields: { readonly routingKey: string } }) => {
       if (back.fields.routingKey === queue) returned = true;
     };
-    publisher.on('return', onReturn);
-    publisher.publish('', queue, message.content, options, error => {
-      publisher.off('return', onReturn);
+    channel.on('return', onReturn);
+    channel.publish('', queue, message.content, options, error => {
+      channel.off('return', onReturn);
       if (error) reject(new Error(`the broker did not take the copy: ${messageOf(error)}`));
       else if (returned) reject(new Error(`the queue is gone [queue=${queue}]`));
       else resolve();
@@ -62,16 +68,18 @@ const publishCopy = async (
  * will carry the number, stands where `begin` is.
  */
 export const createDelivery = (settings: DeliverySettings): Delivery => {
-  const { queue, message, channel, ended, hasDeadLetterPolicy, publisher } = settings;
+  const { queue, message, channel, ended, hasDeadLetterPolicy } = settings;
   const known = (message.properties.headers ?? {}) as Readonly<Record<string, unknown>>;
   const past = readPast(known[headers.attempt], known[headers.history]);
   const lost = new AbortController();
   const lose = () => {
     lost.abort(
-      new AttemptError('lease-lost', 'the channel that held the message ended', {
-        queue: queue.name,
-        why: messageOf(ended.reason),
-      }),
+      isNotFound(ended.reason)
+        ? new AttemptError('queue-deleted', 'the queue of the message was deleted', { queue: queue.name })
+        : new AttemptError('lease-lost', 'the channel that held the message ended', {
+            queue: queue.name,
+            why: messageOf(ended.reason),
+          }),
     );
   };
   if (ended.aborted) lose();
@@ -103,7 +111,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
           return;
         }
         const dead = deadQueueOf(queue.name);
-        await publisher.assertQueue(dead, { durable: true });
+        await settings.declareDead(dead);
         await publishCopy(settings, dead, {
           [headers.queue]: queue.name,
           [headers.reason]: settlement.reason,
@@ -131,12 +139,16 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
       if (settled) throw new Error(`a message was settled twice [queue=${queue.name}]`);
       settled = true;
       ended.removeEventListener('abort', lose);
-      if (settlement.type === 'none') return;
-      if (ended.aborted)
-        throw new Error('the channel that held the message ended; the broker gives it out again', {
-          cause: ended.reason,
-        });
-      await apply(settlement);
+      try {
+        if (settlement.type === 'none') return;
+        if (ended.aborted)
+          throw new Error('the channel that held the message ended; the broker gives it out again', {
+            cause: ended.reason,
+          });
+        await apply(settlement);
+      } finally {
+        settings.onSettled();
+      }
     },
   };
 };

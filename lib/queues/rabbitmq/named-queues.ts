@@ -1,5 +1,6 @@
 import { Observable } from 'rxjs';
 import { sleep } from '../../flow/wait.ts';
+import { isNotFound, onThrowAwayChannel } from './channels.ts';
 import type { Connection } from './connection.ts';
 import { isWorkQueue } from './discovery.ts';
 
@@ -19,14 +20,11 @@ export const discoverByName = ({ connection, names, everyMs }: NamedQueuesSettin
     const { signal } = controller;
     const isThere = async (name: string): Promise<boolean> => {
       const { model } = await connection.current(signal);
-      const channel = await model.createChannel();
-      channel.on('error', () => undefined);
       try {
-        await channel.checkQueue(name);
-        await channel.close();
+        await onThrowAwayChannel(model, channel => channel.checkQueue(name));
         return true;
       } catch (error) {
-        if ((error as { code?: unknown }).code === 404) return false;
+        if (isNotFound(error)) return false;
         throw error;
       }
     };

@@ -1,8 +1,10 @@
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 import { asError, AttemptError } from '../../errors.ts';
-import { orAborted } from '../../flow/wait.ts';
+import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
+import { alarm } from './alarm.ts';
+import { isNotFound, onThrowAwayChannel } from './channels.ts';
 import type { Connection, LiveConnection } from './connection.ts';
 import { createDelivery } from './delivery.ts';
 
@@ -19,10 +21,12 @@ interface LiveChannel {
   readonly live: LiveConnection;
   /** Aborts when the channel or its connection ends; the reason is what the broker said. */
   readonly ended: AbortSignal;
+  /** Deliveries that are out and need the channel. */
+  out: number;
 }
 
-const notFound = 404;
-const isNotFound = (error: unknown): boolean => (error as { code?: unknown } | undefined)?.code === notFound;
+/** Before an operation is tried again on the next channel, ms. */
+const againMs = 20;
 
 /**
  * One queue of RabbitMQ on a channel of its own: asking after a queue that was deleted closes the channel it is asked on, and
@@ -35,10 +39,11 @@ const isNotFound = (error: unknown): boolean => (error as { code?: unknown } | u
 export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: WorkQueueSettings): WorkQueue => {
   const queue = { kind: 'rabbitmq', name } as const;
   let opened: Promise<LiveChannel> | undefined;
-  let closed = false;
+  const closing = new AbortController();
 
-  const open = async (signal: AbortSignal): Promise<LiveChannel> => {
-    const live = await connection.current(signal);
+  // Not for one call: who gives up waiting for the channel leaves it to the next.
+  const open = async (): Promise<LiveChannel> => {
+    const live = await connection.current(closing.signal);
     const channel = await live.model.createChannel();
     const ended = new AbortController();
     channel.on('error', (error: Error) => {
@@ -48,18 +53,22 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
       ended.abort(new Error('the channel was closed'));
     });
     await channel.prefetch(1);
-    return { channel, live, ended: AbortSignal.any([ended.signal, live.ended]) };
+    return { channel, live, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
   };
 
-  const current = async (signal: AbortSignal): Promise<LiveChannel> => {
-    if (closed) throw new Error(`the queue was let go of [queue=${name}]`);
-    const one = await (opened ??= open(signal)).catch((error: unknown) => {
-      opened = undefined;
+  const current = async (): Promise<LiveChannel> => {
+    closing.signal.throwIfAborted();
+    const opening = (opened ??= open());
+    const forget = () => {
+      if (opened === opening) opened = undefined;
+    };
+    const one = await opening.catch((error: unknown) => {
+      forget();
       throw error;
     });
     if (!one.ended.aborted) return one;
-    opened = undefined;
-    return current(signal);
+    forget();
+    return current();
   };
 
   /** Do something on the channel; when the channel ends under it, do it again on the next one. */
@@ -68,91 +77,90 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
       signal.throwIfAborted();
       let live: LiveChannel | undefined;
       try {
-        live = await orAborted(current(signal), signal);
+        live = await orAborted(current(), signal);
+        signal.throwIfAborted();
         return await work(live);
       } catch (error) {
         signal.throwIfAborted();
         if (isNotFound(error) || isNotFound(live?.ended.reason)) throw new QueueGone(queue);
         // The connection comes back by itself; `current` waits for it.
-        if (live ? live.ended.aborted || live.live.ended.aborted : isConnectionError(error)) continue;
+        if (live ? live.ended.aborted || live.live.ended.aborted : isConnectionError(error)) {
+          await sleep(againMs, signal);
+          continue;
+        }
         throw error;
       }
     }
   };
 
-  const deliver = (message: GetMessage | ConsumeMessage, { channel, live, ended }: LiveChannel): Delivery =>
-    createDelivery({ queue, message, channel, publisher: live.publisher, ended, hasDeadLetterPolicy, now });
+  const closeIfUnused = async ({ channel, ended, out }: LiveChannel): Promise<void> => {
+    if (out > 0 || !closing.signal.aborted || ended.aborted) return;
+    // A channel whose connection ends meanwhile never answers.
+    await orAborted(channel.close(), ended).catch(() => undefined);
+  };
 
-  /** Resolves with the first message; anything that still comes after the cancel goes back. */
-  const alarm = (one: LiveChannel, signal: AbortSignal): Promise<Delivery> =>
+  const deliver = (message: GetMessage | ConsumeMessage, one: LiveChannel): Delivery => {
+    const { channel, live, ended } = one;
+    one.out += 1;
+    return createDelivery({
+      queue,
+      message,
+      channel,
+      publisher: () => live.publisher(),
+      declareDead: async dead => {
+        await onThrowAwayChannel(live.model, asking => asking.assertQueue(dead, { durable: true }));
+      },
+      ended,
+      hasDeadLetterPolicy,
+      now,
+      onSettled: () => {
+        one.out -= 1;
+        void closeIfUnused(one);
+      },
+    });
+  };
+
+  /** One message; where the caller gave up before the broker answered, it goes back. */
+  const get = ({ channel, ended }: LiveChannel, signal: AbortSignal): Promise<GetMessage | false> =>
     new Promise((resolve, reject) => {
-      const { channel, ended } = one;
-      let tag: string | undefined;
-      let done = false;
-      const finish = (act: () => void) => {
-        if (done) return;
-        done = true;
-        signal.removeEventListener('abort', onAbort);
-        ended.removeEventListener('abort', onEnded);
-        act();
-        if (tag !== undefined && !ended.aborted) void channel.cancel(tag).catch(() => undefined);
-      };
+      let left = false;
       const onAbort = () => {
-        finish(() => {
-          reject(signal.reason as Error);
-        });
-      };
-      const onEnded = () => {
-        finish(() => {
-          reject(asError(ended.reason));
-        });
+        left = true;
+        reject(signal.reason as Error);
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      ended.addEventListener('abort', onEnded, { once: true });
       channel
-        .consume(name, message => {
-          if (message === null) {
-            finish(() => {
-              reject(new QueueGone(queue));
-            });
-          } else if (done) {
-            if (!ended.aborted) channel.nack(message, false, true);
-          } else {
-            finish(() => {
-              resolve(deliver(message, one));
-            });
-          }
-        })
-        .then(
-          ({ consumerTag }) => {
-            tag = consumerTag;
-            if (done && !ended.aborted) void channel.cancel(consumerTag).catch(() => undefined);
-          },
-          (error: unknown) => {
-            finish(() => {
-              reject(asError(error));
-            });
-          },
-        );
+        .get(name)
+        .then(message => {
+          if (!left) resolve(message);
+          else if (message !== false && !ended.aborted) channel.nack(message, false, true);
+        }, reject)
+        .finally(() => {
+          signal.removeEventListener('abort', onAbort);
+        });
     });
 
   return {
     ...queue,
     receive: signal =>
       onChannel(signal, async one => {
-        const message = await one.channel.get(name);
+        const message = await get(one, signal);
         return message === false ? undefined : deliver(message, one);
       }),
     wait: signal =>
       onChannel(signal, async one => {
-        const { messageCount } = await one.channel.checkQueue(name);
-        return messageCount > 0 ? undefined : alarm(one, signal);
+        const { messageCount } = await orAborted(one.channel.checkQueue(name), signal);
+        if (messageCount > 0) return undefined;
+        const message = await alarm({ channel: one.channel, queue: name, ended: one.ended, signal });
+        if (message === undefined) throw new QueueGone(queue);
+        return deliver(message, one);
       }),
-    depth: signal => onChannel(signal, async ({ channel }) => (await channel.checkQueue(name)).messageCount),
+    depth: signal =>
+      onChannel(signal, async ({ channel }) => (await orAborted(channel.checkQueue(name), signal)).messageCount),
     close: async () => {
-      closed = true;
+      closing.abort(new Error(`the queue was let go of [queue=${name}]`));
       const one = await opened?.catch(() => undefined);
-      if (one && !one.ended.aborted) await one.channel.close().catch(() => undefined);
+      if (one) await closeIfUnused(one);
     },
   };
 };

@@ -1,0 +1,62 @@
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { asError } from '../../errors.ts';
+
+export interface AlarmSettings {
+  readonly channel: Channel;
+  readonly queue: string;
+  /** Aborts when the channel ends. */
+  readonly ended: AbortSignal;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Wait for one message with a consumer that is cancelled at its first delivery; undefined where the broker cancels it, since the
+ * queue was deleted. Rejects with the signal's reason, or with why the channel ended. Anything that still comes after that goes
+ * back: whoever gave up waiting holds nothing.
+ */
+export const alarm = ({ channel, queue, ended, signal }: AlarmSettings): Promise<ConsumeMessage | undefined> =>
+  new Promise((resolve, reject) => {
+    let tag: string | undefined;
+    let done = false;
+    const cancel = () => {
+      if (tag !== undefined && !ended.aborted) void channel.cancel(tag).catch(() => undefined);
+    };
+    const finish = (act: () => void) => {
+      if (done) return;
+      done = true;
+      signal.removeEventListener('abort', onAbort);
+      ended.removeEventListener('abort', onEnded);
+      act();
+      cancel();
+    };
+    const fail = (error: unknown) => {
+      finish(() => {
+        reject(asError(error));
+      });
+    };
+    const onAbort = () => {
+      fail(signal.reason);
+    };
+    const onEnded = () => {
+      fail(ended.reason);
+    };
+    if (signal.aborted || ended.aborted) {
+      fail(signal.aborted ? signal.reason : ended.reason);
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    ended.addEventListener('abort', onEnded, { once: true });
+    const onMessage = (message: ConsumeMessage | null) => {
+      if (done) {
+        if (message !== null && !ended.aborted) channel.nack(message, false, true);
+        return;
+      }
+      finish(() => {
+        resolve(message ?? undefined);
+      });
+    };
+    channel.consume(queue, onMessage).then(({ consumerTag }) => {
+      tag = consumerTag;
+      if (done) cancel();
+    }, fail);
+  });
