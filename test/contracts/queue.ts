@@ -19,6 +19,8 @@ export interface DeadLetter {
 export interface QueueHarness {
   /** A name that discovery finds. */
   declare(): Promise<string>;
+  /** The queue of reports that belongs to it, as the client makes it. */
+  declareResponse(queue: string): Promise<string>;
   delete(queue: string): Promise<void>;
   publish(queue: string, body: string): Promise<void>;
   deadLetters(queue: string): Promise<readonly DeadLetter[]>;
@@ -206,10 +208,12 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     await eventually(() => {
       assert.ok(latest.has(name));
     });
+    const response = await harness.declareResponse(name);
     const second = await harness.declare();
     await eventually(() => {
       assert.ok(latest.has(second));
     });
+    t.notOk(latest.has(response), 'reports are no work');
     await harness.delete(second);
     t.ok((await seen(false, second)).has(name));
   });

@@ -59,6 +59,12 @@ const openScene = async (t: Test): Promise<Scene | undefined> => {
   await channel.assertExchange('StudioML.topic', 'topic', { durable: true, autoDelete: true });
   const brokerAt: Scene['brokerAt'] = settings =>
     createRabbitmqBroker({ url, managementUrl, queues: [], emit: bus.emit, discoveryMs: 200, ...settings });
+  const declareNamed = async (name: string, how: Parameters<Scene['declare']>[0] = {}): Promise<string> => {
+    declared.push(name);
+    await channel.assertQueue(name, { durable: true, ...how });
+    await channel.bindQueue(name, 'StudioML.topic', `StudioML.${name}`);
+    return name;
+  };
   return {
     url,
     managementUrl,
@@ -66,13 +72,8 @@ const openScene = async (t: Test): Promise<Scene | undefined> => {
     events,
     brokerAt,
     broker: () => brokerAt({}),
-    declare: async (how = {}) => {
-      const name = newName();
-      declared.push(name);
-      await channel.assertQueue(name, { durable: true, ...how });
-      await channel.bindQueue(name, 'StudioML.topic', `StudioML.${name}`);
-      return name;
-    },
+    declare: how => declareNamed(newName(), how),
+    declareResponse: queue => declareNamed(`${queue}_response`),
     delete: async queue => {
       await channel.deleteQueue(queue);
     },

@@ -50,6 +50,10 @@ queueContract(t, t => {
       mkdirSync(join(root, name));
       return name;
     },
+    declareResponse: async queue => {
+      mkdirSync(join(root, `${queue}_response`));
+      return `${queue}_response`;
+    },
     delete: async queue => {
       rmSync(join(root, queue), { recursive: true });
     },
