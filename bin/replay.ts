@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { concatMap, from, lastValueFrom, tap } from 'rxjs';
-import { asError, OptionsError } from '../lib/errors.ts';
-import { readRecording } from '../lib/request/recording.ts';
+import { asError, messageOf, OptionsError } from '../lib/errors.ts';
+import { readRecording, RecordingError } from '../lib/request/recording.ts';
 import { createEventBus } from '../lib/telemetry/events.ts';
 import { createDrivers } from '../pipelines/drivers.ts';
 import { interrupted, replayMessages, type Replayed } from '../pipelines/replay.ts';
@@ -16,7 +16,7 @@ interface ReplayArguments {
   readonly rest: readonly string[];
 }
 
-const storePattern = /^(s3:\/\/[^/=]+)=(.+)$/;
+const storePattern = /^(s3:\/\/[^/=]+|file:\/\/\/[^=]+)=([a-z0-9]+:\/\/.+)$/;
 
 /** Errors: OptionsError with everything that is wrong. */
 const readReplayArguments = (argv: readonly string[]): ReplayArguments => {
@@ -34,7 +34,8 @@ const readReplayArguments = (argv: readonly string[]): ReplayArguments => {
       const value = word === '--store' ? (words.shift() ?? '') : word.slice('--store='.length);
       const [, source, target] = storePattern.exec(value) ?? [];
       if (source && target) stores.push([source, target]);
-      else faults.push(`--store: "${value}" is not of the form s3://HOST:PORT=URL`);
+      else
+        faults.push(`--store: "${value}" is not of the form s3://HOST:PORT=URL or file:///DIRECTORY=file:///DIRECTORY`);
     } else if (word.startsWith('--')) {
       rest.push(word);
       const next = words[0];
@@ -94,6 +95,10 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
   } catch (error) {
     if (error instanceof OptionsError) {
       printFaults(error);
+      return 2;
+    }
+    if (error instanceof RecordingError || (error as NodeJS.ErrnoException).code === 'ENOENT') {
+      process.stderr.write(`runner: ${messageOf(error)}\n`);
       return 2;
     }
     throw asError(error);

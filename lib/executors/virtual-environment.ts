@@ -129,7 +129,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         graceMs: use.terminationGraceMs,
         maxDurationMs: Math.max(
           0,
-          Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, (deadlineMs(request) ?? Infinity) - now()),
+          Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, (deadlineMs(request) ?? Infinity) - attempt.stagedAtMs),
         ),
         marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
         onSurvivors: pids => {

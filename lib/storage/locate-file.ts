@@ -38,6 +38,15 @@ export const isAllowed = (path: string, kind: QueueKind, use: LocateContext): bo
     ? use.fileRoots.some(root => isWithin(realPath(root), realPath(path)))
     : kind === 'directory';
 
+/** The path that is used instead, where a directory above it is redirected: `file:///home/user/store` -> `file:///elsewhere`. */
+const redirected = (path: string, redirect: LocateContext['redirect']): string => {
+  for (const [from, to] of redirect ?? []) {
+    const above = from.startsWith('file://') ? resolve(filePath(from)) : undefined;
+    if (above !== undefined && isWithin(above, path)) return join(resolve(filePath(to)), path.slice(above.length));
+  }
+  return path;
+};
+
 /** Where a `file://` artifact is. Errors: AttemptError. */
 export const locateFile = (
   artifact: Artifact,
@@ -45,7 +54,7 @@ export const locateFile = (
   kind: QueueKind,
   use: LocateContext,
 ): ObjectLocation => {
-  const path = resolve(filePath(qualified));
+  const path = redirected(resolve(filePath(qualified)), use.redirect);
   if (path.includes('\0') || path === '/') throw invalidLocation(artifact, 'expected the path of a file');
   if (!isAllowed(path, kind, use)) {
     throw deniedLocation(artifact, 'file:// is not allowed here; FILE_ROOTS says where it is');

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+
+const root = join(import.meta.dirname, '../..');
+const recordings = join(root, 'fixtures/recordings');
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const replay = (t: Test, ...args: readonly string[]): Promise<Ended> =>
+  new Promise(resolve => {
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      CLEAR_TEXT_MESSAGES: 'true',
+      WORKING_DIR: join(t.testdirName, 'work'),
+    };
+    execFile(join(root, 'bin/runner'), ['replay', ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
+    });
+  });
+
+/** A store with the artifacts that the recordings name. */
+const store = (t: Test): string => {
+  const directory = t.testdir({ work: {}, store: { studio: { blobstore: {} }, storage: { blobstore: {} } } });
+  for (const bucket of ['studio', 'storage']) {
+    cpSync(join(root, 'fixtures/artifacts'), join(directory, 'store', bucket, 'blobstore'), { recursive: true });
+  }
+  return join(directory, 'store');
+};
+
+t.test('recorded S3 requests run on another store, as old as they were', async t => {
+  const directory = store(t);
+  const ended = await replay(t, '--store', `s3://127.0.0.1:9000=file://${directory}`, join(recordings, 'sqs.ndjson'));
+  t.match(ended, { code: 0, stdout: /accept +completed +sqs_demo/ });
+  const [experiment = ''] = readdirSync(join(directory, 'studio/experiments'));
+  t.strictSame(readdirSync(join(directory, 'studio/experiments', experiment)).sort(), ['modeldir.tar', 'output.tar']);
+  const scrape = readdirSync(join(directory, 'studio/metadata')).find(name => name.startsWith('scrape-'));
+  t.match(JSON.parse(readFileSync(join(directory, 'studio/metadata', scrape ?? ''), 'utf8')), {
+    studioml: { status: 'completed', load_time: /^2026-11-23T/ },
+  });
+});
+
+t.test('a recorded request of the local queue runs on another directory', async t => {
+  const directory = store(t);
+  const redirect = `file:///home/user/store=file://${directory}`;
+  const ended = await replay(t, '--store', redirect, join(recordings, 'directory.ndjson'));
+  t.match(ended, { code: 0, stdout: /accept +completed +local_demo/ });
+  t.ok(existsSync(join(directory, 'storage/experiments')));
+});
+
+t.test('measured by the real clock the recordings are over', async t => {
+  store(t);
+  const ended = await replay(t, '--now', join(recordings, 'sqs.ndjson'));
+  t.match(ended, { code: 1, stdout: /accept +expired/ });
+});
+
+t.test('a dry run reads and starts nothing', async t => {
+  store(t);
+  const ended = await replay(t, '--dry-run', ...readdirSync(recordings).map(name => join(recordings, name)));
+  t.equal(ended.code, 1, 'one of them is sealed');
+  t.equal(ended.stdout.match(/a valid request/g)?.length, 4);
+  t.match(ended.stdout, /release +no-key .* holds no cluster key/);
+  t.notOk(existsSync(join(t.testdirName, 'work', 'studioml-runner', 'experiments')));
+});
+
+t.test('a line that is no delivery is told with file and line', async t => {
+  const directory = t.testdir({ work: {} });
+  const file = join(directory, 'bad.ndjson');
+  writeFileSync(file, '{"at": 1, "queue": "rmq_a", "body": "{}"}\n{"at": "yesterday"}\n');
+  const ended = await replay(t, '--dry-run', file);
+  t.equal(ended.code, 2);
+  t.match(ended.stderr, /bad\.ndjson.*2.*at/s);
+  t.notMatch(ended.stderr, / {4}at /, 'no stack');
+});
+
+t.test('what is wrong with the call is told at once', async t => {
+  t.testdir({ work: {} });
+  const ended = await replay(t, '--store', 'nonsense');
+  t.match(ended, { code: 2, stderr: /--store: "nonsense".*\n.*no FILE/ });
+  t.match(await replay(t, 'nowhere.ndjson'), { code: 2, stderr: /nowhere\.ndjson/ });
+});
