@@ -22,14 +22,10 @@ export const orAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
     const onAbort = () => {
       reject(signal.reason as Error);
     };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
     const done = () => {
       signal.removeEventListener('abort', onAbort);
     };
+    // Heard even where the signal has aborted already: a rejection that nobody hears ends the process.
     work.then(
       value => {
         done();
@@ -37,9 +33,11 @@ export const orAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
       },
       (error: unknown) => {
         done();
-        reject(error);
+        reject(error as Error);
       },
     );
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
   });
 
 /** Thrown when: work given to `within` was not done in time. */
