@@ -44,7 +44,8 @@ export const demo = async (): Promise<number> => {
   });
   const done = lastValueFrom(
     bus.events$.pipe(
-      filter(event => event.event === 'settled' && ['accept', 'reject'].includes(String(event.fields['settlement']))),
+      // One that is given back would come again and again: here nothing changes in between.
+      filter(event => event.event === 'settled' && event.fields['settlement'] !== 'retry'),
       map(event => ({ experiment: event.experiment ?? '', fields: event.fields })),
       scan((ended, one) => ended.set(one.experiment, one.fields), new Map<string, Readonly<Record<string, unknown>>>()),
       takeWhile(ended => ended.size < submitted.length, true),

@@ -40,7 +40,8 @@ export const summarise = async (directory: string, submitted: readonly Submitted
     if (!right) wrong += 1;
     print(`  ${right ? '✓' : '✗'} ${name.padEnd(6)} ${String(end['message'])}  (${shows})`);
     const output = await outputOf(storage, key, join(directory, 'results', name)).catch(() => undefined);
-    if (output !== undefined) print(indent(output));
+    if (output === undefined) continue;
+    print(indent(output));
     const metadata = await metadataOf(storage, key).catch(() => undefined);
     if (metadata) print(`      metadata  ${metadata}`);
     print(`      results   ${join(storage, 'experiments', key)}`);

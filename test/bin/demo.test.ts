@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 
 const root = join(import.meta.dirname, '../..');
@@ -14,7 +14,9 @@ interface Ended {
 /** A person's machine: an empty home, a temporary directory of its own, Node and the system's programs. */
 const demo = (t: Test, more: Readonly<Record<string, string>> = {}): Promise<Ended> => {
   const directory = t.testdir({ home: {}, tmp: {}, bin: {} });
-  symlinkSync(process.execPath, join(directory, 'bin/node'));
+  for (const path of [process.execPath, '/bin/sh', '/usr/bin/dirname']) {
+    symlinkSync(path, join(directory, 'bin', basename(path)));
+  }
   const env = {
     PATH: `${join(directory, 'bin')}:/usr/bin:/bin`,
     HOME: join(directory, 'home'),
@@ -77,6 +79,13 @@ t.test('what the caller has configured for its own runner does not reach the dem
   t.match(ended, { code: 0, stderr: '' });
   t.notOk(existsSync(elsewhere));
   t.notOk(existsSync(join(t.testdirName, 'events')));
+});
+
+t.test('where no Python is, it says so and ends', async t => {
+  const ended = await demo(t, { PATH: join(t.testdirName, 'bin') });
+  t.match(ended, { code: 1, stderr: '' });
+  t.match(ended.stdout, /✗ hello +no Python 3 on this machine/);
+  t.match(ended.stdout, /3 of 3 experiments did not end as they had to/);
 });
 
 t.test('a demo that cannot make its directory says so', async t => {

@@ -74,13 +74,26 @@ export class RunnerProcess {
     return (Number(fields[11]) + Number(fields[12])) / 100;
   }
 
+  /** What it wrote on stderr so far. */
+  get errors(): string {
+    return this.#errors;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Its exit code, null where a signal ended it; once it has ended. */
+  async exited(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
   /** SIGTERM, and its exit code. */
   async stop(): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
-    const exited = once(this.#child, 'exit') as Promise<[number | null]>;
     this.#child.kill('SIGTERM');
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), 30_000);
-    const [code] = await exited;
+    const code = await this.exited();
     clearTimeout(kill);
     return code;
   }
