@@ -11,7 +11,7 @@ import { RunnerProcess, type EventLine } from './runner-process.ts';
 import { bodyOf, tarOf, type TarMember } from './tars.ts';
 
 /** A directory queue of the runner. */
-const queue = 'local_bad';
+export const sceneQueue = 'local_bad';
 
 /** The store of a scene: as requests name it, and as the test looks at it. */
 export interface SceneStore {
@@ -20,7 +20,7 @@ export interface SceneStore {
 }
 
 /** What is said of an experiment, beside what every one has. `program`: the text of main.py. */
-export type SceneRequest = Partial<Omit<RequestParts, 'key' | 'store' | 'timeAddedMs'>> & {
+export type SceneRequest = Partial<Omit<RequestParts, 'key' | 'timeAddedMs'>> & {
   readonly program?: string;
   /** The packed workspace, where it is not one that holds `program`. */
   readonly workspace?: Buffer | readonly TarMember[];
@@ -68,7 +68,7 @@ export class PipelineScene {
   #sent = 0;
 
   constructor(t: Test, env: Readonly<Record<string, string>> = {}, store?: SceneStore) {
-    this.#root = t.testdir({ queues: { [queue]: {} }, work: {}, store: { storage: {}, db: {} } });
+    this.#root = t.testdir({ queues: { [sceneQueue]: {} }, work: {}, store: { storage: {}, db: {} } });
     const directory = join(this.#root, 'store');
     this.store = store ?? {
       named: { endpoint: directory, bucket: 'storage', databaseBucket: 'db' },
@@ -76,7 +76,7 @@ export class PipelineScene {
     };
     this.runner = new RunnerProcess({
       QUEUE_ROOT: join(this.#root, 'queues'),
-      QUEUE_MATCH: `^${queue}$`,
+      QUEUE_MATCH: `^${sceneQueue}$`,
       WORKING_DIR: join(this.#root, 'work'),
       CLEAR_TEXT_MESSAGES: 'true',
       MAX_ATTEMPTS: '1',
@@ -91,7 +91,7 @@ export class PipelineScene {
     const name = `${String(++this.#sent)}-message`;
     const draft = join(this.#root, name);
     writeFileSync(draft, body);
-    renameSync(draft, join(this.#root, 'queues', queue, name));
+    renameSync(draft, join(this.#root, 'queues', sceneQueue, name));
     return name;
   }
 
@@ -159,7 +159,7 @@ export class PipelineScene {
   }
 
   deadLetters(): DeadLetter[] {
-    const directory = join(this.#root, 'queues', '.dead', queue);
+    const directory = join(this.#root, 'queues', '.dead', sceneQueue);
     if (!existsSync(directory)) return [];
     const names = readdirSync(directory).filter(name => !name.endsWith('.json'));
     return names.map(name => {
@@ -170,7 +170,13 @@ export class PipelineScene {
 
   /** Messages that lie in the queue, in nobody's hands. */
   waiting(): string[] {
-    return readdirSync(join(this.#root, 'queues', queue)).filter(name => !name.startsWith('.'));
+    return readdirSync(join(this.#root, 'queues', sceneQueue)).filter(name => !name.startsWith('.'));
+  }
+
+  /** Messages that are in the hands of a runner. */
+  claimed(): string[] {
+    const claims = join(this.#root, 'queues', '.claims', sceneQueue);
+    return readdirSync(claims).flatMap(runner => readdirSync(join(claims, runner)).filter(name => /^\d/.test(name)));
   }
 
   /** Directories of attempts that are still there, and processes that experiments left. */

@@ -39,7 +39,7 @@ const refused = (title: string, bodyOf: (whole: string) => string | Buffer, reas
     const letters = scene.deadLetters();
     t.match(letters, [{ name, reason, message: words }]);
     t.ok(letters[0]?.body.equals(Buffer.from(body)), 'the message itself is kept');
-    t.ok(peakBytes < 400 * mib, `memory stays bounded (${String(Math.round(peakBytes / mib))} MiB)`);
+    t.ok(peakBytes < 300 * mib, `memory stays bounded (${String(Math.round(peakBytes / mib))} MiB)`);
     await goesOn(t, scene);
   });
 };
