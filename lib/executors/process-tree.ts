@@ -6,6 +6,8 @@ interface Status {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
+  /** Clock ticks since boot: tells it from a later process of the same id. */
+  readonly started: number;
 }
 
 /** Shorter runs than this can't have gone once around all process ids. */
@@ -23,12 +25,13 @@ const read = (path: string): string | undefined => {
 /** What /proc/PID/stat tells; undefined for what is dead already (zombies too). Source: proc_pid_stat(5). */
 export const parseStat = (text: string): Status | undefined => {
   // The second field is the program's name in brackets, and a name may hold blanks and brackets.
-  const [state, ...numbers] = text.slice(text.lastIndexOf(')') + 2).split(' ', 4);
+  const [state, ...numbers] = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
   const [parent, group, session] = numbers.map(Number);
+  const started = Number(numbers[18] ?? 0);
   const pid = Number.parseInt(text, 10);
   if (state === 'Z' || state === 'X' || parent === undefined || group === undefined || session === undefined)
     return undefined;
-  return { pid, parent, group, session };
+  return { pid, parent, group, session, started };
 };
 
 /**
@@ -63,6 +66,9 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
   };
 
+  /** Who was seen to belong to it: a child whose parent has gone in the meantime still does. */
+  const known = new Map<number, number>();
+
   const scan = (isCandidate: (pid: number) => boolean): { members: Status[]; unsure: boolean } => {
     const members = new Map<number, Status>();
     const others: Status[] = [];
@@ -73,7 +79,8 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
       const text = read(`/proc/${name}/stat`);
       const status = text === undefined ? undefined : parseStat(text);
       if (!status) continue;
-      const marked = status.session === leader || status.group === leader || isMarked(pid);
+      const marked =
+        status.session === leader || status.group === leader || known.get(pid) === status.started || isMarked(pid);
       if (marked) members.set(pid, status);
       else others.push(status);
       unsure ||= marked === undefined && status.parent !== kernelThreads && status.parent !== 0;
@@ -83,6 +90,7 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
       before = members.size;
       for (const one of others) if (members.has(one.parent)) members.set(one.pid, one);
     }
+    for (const { pid, started } of members.values()) known.set(pid, started);
     return { members: [...members.values()], unsure };
   };
 

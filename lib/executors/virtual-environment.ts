@@ -74,6 +74,12 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
   };
 };
 
+/** What is left of experimentLifetime by the attempt's own clock, which a replay sets back. */
+const lifetimeLeftMs = ({ request, stagedAtMs }: StagedAttempt): number => {
+  const deadline = deadlineMs(request);
+  return deadline === undefined ? Infinity : deadline - stagedAtMs;
+};
+
 /**
  * Runs experiments in Python virtual environments: a shared tree of packages for each set of requirements, a private environment
  * for each attempt. Without requirements nothing is installed and no tool is run.
@@ -127,10 +133,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         signal,
         kill: use.kill,
         graceMs: use.terminationGraceMs,
-        maxDurationMs: Math.max(
-          0,
-          Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, (deadlineMs(request) ?? Infinity) - attempt.stagedAtMs),
-        ),
+        maxDurationMs: Math.max(0, Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, lifetimeLeftMs(attempt))),
         marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
         onSurvivors: pids => {
           emit('kill-incomplete', { pids: pids.join(' ') }, record);
