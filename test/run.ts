@@ -22,6 +22,13 @@ const unit = args.includes('--unit');
 const passedOn = args.filter(arg => !own.has(arg) && !arg.endsWith('.test.ts'));
 const named = args.filter(arg => arg.endsWith('.test.ts'));
 
+/** What failed, with the lines that tell why: the short reporter says nothing of it. */
+const failuresOf = (tap: string): string => {
+  const lines = tap.split('\n');
+  const shown = lines.flatMap((line, at) => (/^\s*not ok/.test(line) ? [...lines.slice(at, at + 25), '…'] : []));
+  return `${shown.slice(0, 1000).join('\n')}\n`;
+};
+
 /** Run tap over the tests; its numbers come from the TAP that it writes beside what it shows. */
 const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<number> => {
   const tests = named.length > 0 ? named : chooseTests(root, { unit, long: args.includes('--long'), sample: inCi });
@@ -41,7 +48,9 @@ const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal
     };
     signal.addEventListener('abort', end, { once: true });
     const [code] = (await once(child, 'close')) as [number | null];
-    const { passed, failed, skipped } = summary(readFileSync(tapFile, { encoding: 'utf8', flag: 'a+' }));
+    const tap = readFileSync(tapFile, { encoding: 'utf8', flag: 'a+' });
+    const { passed, failed, skipped } = summary(tap);
+    if (code !== 0 && reporter.length > 0) process.stdout.write(failuresOf(tap));
     closing = `${passed} passed, ${code === 0 ? failed : Math.max(failed, 1)} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
     return code ?? 1;
   } finally {
