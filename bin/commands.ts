@@ -27,13 +27,16 @@ export const commands = {
     load: async () => (await import('./demo.ts')).demo,
   },
   replay: {
-    usage: 'FILE… [--dry-run] [--now] [--store s3://HOST:PORT=URL] [options]',
+    usage: 'FILE… [--dry-run] [--now] [--store STORE=URL]… [options]',
     summary: 'Feed recorded messages through the runner and print one line of outcome for each.',
     options: true,
     flags: [
       ['--dry-run', 'Stop before anything is executed.'],
       ['--now', 'Measure lifetimes by the clock, not from when a message was recorded.'],
-      ['--store s3://HOST:PORT=URL', 'Use another store for artifacts that name this one.'],
+      [
+        '--store STORE=URL',
+        'Use the store at URL for artifacts of STORE: s3://HOST:PORT=s3 server or directory of buckets (http://…, file:///…), or file:///DIRECTORY=file:///DIRECTORY.',
+      ],
     ],
     load: async () => (await import('./replay.ts')).replay,
   },

@@ -1,8 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { concatMap, from, lastValueFrom, tap } from 'rxjs';
-import { asError, messageOf, OptionsError } from '../lib/errors.ts';
-import { readRecording, RecordingError } from '../lib/request/recording.ts';
+import { isatty } from 'node:tty';
+import { lastValueFrom, tap } from 'rxjs';
+import { readArguments, takesNext } from '../lib/config/arguments.ts';
+import { messageOf, OptionsError } from '../lib/errors.ts';
+import { readRecording, RecordingError, type RecordedMessage } from '../lib/request/recording.ts';
 import { createEventBus } from '../lib/telemetry/events.ts';
+import { fit, printable } from '../lib/telemetry/person-format.ts';
 import { createDrivers } from '../pipelines/drivers.ts';
 import { interrupted, replayMessages, type Replayed } from '../pipelines/replay.ts';
 import { configured, openEvents, printFaults, redactorOf } from './configured.ts';
@@ -36,19 +39,47 @@ const readReplayArguments = (argv: readonly string[]): ReplayArguments => {
       if (source && target) stores.push([source, target]);
       else
         faults.push(`--store: "${value}" is not of the form s3://HOST:PORT=URL or file:///DIRECTORY=file:///DIRECTORY`);
-    } else if (word.startsWith('--')) {
+    } else if (word.startsWith('-')) {
       rest.push(word);
-      const next = words[0];
-      if (!word.includes('=') && next !== undefined && !next.startsWith('-')) rest.push(words.shift() ?? '');
+      if (takesNext(word, words[0])) rest.push(words.shift() ?? '');
     } else files.push(word);
   }
-  if (files.length === 0) faults.push('replay: no FILE was given; expected one or more recordings (NDJSON)');
+  faults.push(...readArguments(rest).faults);
+  // An option that is not known may have taken the file for its value.
+  if (files.length === 0 && faults.length === 0) {
+    faults.push('replay: no FILE was given; expected one or more recordings (NDJSON)');
+  }
   if (faults.length > 0) throw new OptionsError(faults);
   return { files, dryRun, realClock, stores, rest };
 };
 
-const lineOf = ({ index, queue, experiment, settlement, end }: Replayed): string =>
-  `${String(index + 1).padStart(3)}  ${settlement.padEnd(7)}  ${end.cause.padEnd(18)}  ${queue.name}  ${experiment ?? '-'}  ${end.message}\n`;
+const queueWidth = 14;
+/** A key as the client makes it: time and UUID. */
+const experimentWidth = 47;
+const shortExperimentWidth = 20;
+
+/** One line of outcome: how many characters its parts have is the same for all, the sentence comes last. */
+const lineOf = ({ index, queue, experiment = '-', settlement, end }: Replayed): string =>
+  [
+    String(index + 1).padStart(4),
+    settlement.padEnd(7),
+    end.cause.padEnd(18),
+    fit(queue.name, queueWidth),
+    // Whole keys are for programs; on a terminal they would fill the line.
+    isatty(1) ? fit(experiment, shortExperimentWidth) : printable(experiment).padEnd(experimentWidth),
+    printable(end.message),
+  ].join('  ');
+
+/** All recordings, one after the other. Errors: RecordingError, also for a file that can not be read. */
+async function* readAll(files: readonly string[]): AsyncGenerator<RecordedMessage, void, undefined> {
+  for (const file of files) {
+    try {
+      yield* readRecording(createReadStream(file), file);
+    } catch (error) {
+      throw error instanceof RecordingError ? error : new RecordingError(`${file}: ${messageOf(error)}`);
+    }
+  }
+}
 
 /**
  * Feed recordings through the pipeline and print one line of outcome each.
@@ -71,17 +102,17 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
     process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
     let refused = 0;
     try {
-      const messages = from(files).pipe(concatMap(file => readRecording(createReadStream(file), file)));
       await lastValueFrom(
-        replayMessages(messages, {
+        replayMessages(readAll(files), {
           contextFor: (queue, now) => drivers.contextFor(queue, stop.signal, { now, holdMs: Infinity }),
           dryRun,
           realClock,
+          stop: stop.signal,
           parallel: Math.max(1, Math.floor(drivers.ledger.total.cores)),
         }).pipe(
           tap(replayed => {
             if (replayed.settlement !== 'accept' || replayed.end.cause === 'expired') refused += 1;
-            process.stdout.write(lineOf(replayed));
+            process.stdout.write(`${lineOf(replayed)}\n`);
           }),
         ),
         { defaultValue: undefined },
@@ -91,16 +122,16 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
       await drivers.close();
       await sinks?.close();
     }
-    return refused === 0 ? 0 : 1;
+    return refused === 0 && !stop.signal.aborted ? 0 : 1;
   } catch (error) {
     if (error instanceof OptionsError) {
       printFaults(error);
       return 2;
     }
-    if (error instanceof RecordingError || (error as NodeJS.ErrnoException).code === 'ENOENT') {
-      process.stderr.write(`runner: ${messageOf(error)}\n`);
+    if (error instanceof RecordingError) {
+      process.stderr.write(`runner: ${error.message}\n`);
       return 2;
     }
-    throw asError(error);
+    throw error;
   }
 };

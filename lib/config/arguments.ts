@@ -17,8 +17,17 @@ const unknown = (flag: string): string => {
   return `${flag}: there is no such option${near ? `; did you mean ${nearest}?` : '; --help lists them'}`;
 };
 
-const isBooleanWord = (text: string | undefined): text is string =>
-  text !== undefined && /^(true|false|1|0)$/i.test(text);
+const isBooleanWord = (text: string): boolean => /^(true|false|1|0)$/i.test(text);
+
+const nameOf = (word: string): OptionName | undefined => byFlag.get(word.replace(/^--?/, '--').replace(/=.*$/s, ''));
+
+/** Whether the option `word` has its value in the word after it. */
+export const takesNext = (word: string, next: string | undefined): boolean => {
+  if (next === undefined || word.includes('=')) return false;
+  const name = nameOf(word);
+  if (name === undefined) return !next.startsWith('-');
+  return options[name].type === 'boolean' ? isBooleanWord(next) : !next.startsWith('--');
+};
 
 /**
  * Read `--flag value`, `--flag=value`, and for booleans `--flag` alone. One dash does as well as two, as it did in Go.
@@ -35,22 +44,13 @@ export const readArguments = (argv: readonly string[]): Arguments => {
     }
     const [, bare = '', value] = /^--?([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     const flag = `--${bare}`;
-    const name = byFlag.get(flag);
-    const next = argv[at + 1];
-    if (name === undefined) {
-      faults.push(unknown(flag));
-      if (value === undefined && next !== undefined && !next.startsWith('-')) at++;
-    } else if (value !== undefined) {
-      given.set(name, value);
-    } else if (options[name].type === 'boolean') {
-      given.set(name, isBooleanWord(next) ? next : 'true');
-      if (isBooleanWord(next)) at++;
-    } else if (next === undefined || next.startsWith('--')) {
-      faults.push(`${flag}: a value is missing`);
-    } else {
-      given.set(name, next);
-      at++;
-    }
+    const name = nameOf(word);
+    const next = takesNext(word, argv[at + 1]) ? argv[++at] : undefined;
+    const text = value ?? next;
+    if (name === undefined) faults.push(unknown(flag));
+    else if (text !== undefined) given.set(name, text);
+    else if (options[name].type === 'boolean') given.set(name, 'true');
+    else faults.push(`${flag}: a value is missing`);
   }
   return { given, faults };
 };

@@ -33,7 +33,7 @@ export const orAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
       },
       (error: unknown) => {
         done();
-        reject(error as Error);
+        reject(error);
       },
     );
     if (signal.aborted) onAbort();

@@ -14,12 +14,13 @@ const experimentWidth = 14;
 const eventWidth = 16;
 
 /** Text of experiments and brokers must not steer the terminal. */
-const printable = (text: string): string =>
+export const printable = (text: string): string =>
   text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, character =>
     character === '\n' ? '⏎' : '�',
   );
 
-const fit = (text: string, width: number): string => {
+/** Text in exactly `width` characters, the middle left out where it is longer. */
+export const fit = (text: string, width: number): string => {
   const shown = [...printable(text)];
   if (shown.length <= width) return shown.join('').padEnd(width);
   // The end tells experiments of one series apart.

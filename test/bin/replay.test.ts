@@ -62,7 +62,11 @@ t.test('measured by the real clock the recordings are over', async t => {
 
 t.test('a dry run reads and starts nothing', async t => {
   store(t);
-  const ended = await replay(t, '--dry-run', ...readdirSync(recordings).map(name => join(recordings, name)));
+  const ended = await replay(
+    t,
+    '--dry-run',
+    ...['directory', 'rabbitmq', 'sealed', 'sqs'].map(name => join(recordings, `${name}.ndjson`)),
+  );
   t.equal(ended.code, 1, 'one of them is sealed');
   t.equal(ended.stdout.match(/a valid request/g)?.length, 4);
   t.match(ended.stdout, /release +no-key .* holds no cluster key/);
@@ -79,9 +83,59 @@ t.test('a line that is no delivery is told with file and line', async t => {
   t.notMatch(ended.stderr, / {4}at /, 'no stack');
 });
 
+t.test('what came before a line that is no delivery is told first', async t => {
+  const directory = t.testdir({ work: {} });
+  const file = join(directory, 'half.ndjson');
+  writeFileSync(file, `${readFileSync(join(recordings, 'sqs.ndjson'), 'utf8')}half a li`);
+  const ended = await replay(t, '--dry-run', file);
+  t.match(ended, { code: 2, stdout: /a valid request/, stderr: /^runner: .*half\.ndjson, line 2: not JSON.*\n$/ });
+});
+
+t.test('outcomes come in the order of the recordings, aligned', async t => {
+  const directory = store(t);
+  const ended = await replay(
+    t,
+    ...['--store', `s3://127.0.0.1:9000=file://${directory}`, '--store', `file:///home/user/store=file://${directory}`],
+    '--debug',
+    ...['directory', 'rabbitmq', 'sealed', 'sqs'].map(name => join(recordings, `${name}.ndjson`)),
+  );
+  t.equal(ended.code, 1, 'one is sealed, one larger than this machine');
+  const lines = ended.stdout.trimEnd().split('\n');
+  t.strictSame(
+    lines.map(line => line.trim().split(/ +/).slice(0, 4)),
+    [
+      ['1', 'accept', 'completed', 'local_demo'],
+      ['2', 'accept', 'completed', 'rmq_demo'],
+      ['3', 'release', 'no-room-ever', 'rmq_demo'],
+      ['4', 'release', 'no-key', 'rmq_demo'],
+      ['5', 'accept', 'completed', 'sqs_demo'],
+    ],
+  );
+  t.match(lines[3], /holds no cluster key/);
+  t.equal(new Set(lines.map(line => /(?:exited|more than|the message)/.exec(line)?.index)).size, 1);
+});
+
+t.test('a name in a recording cannot steer the terminal', async t => {
+  const directory = t.testdir({ work: {} });
+  const file = join(directory, 'steering.ndjson');
+  const recorded = readFileSync(join(recordings, 'sqs.ndjson'), 'utf8');
+  const row = JSON.parse(recorded) as object;
+  writeFileSync(file, JSON.stringify({ ...row, queue: 'sqs_\u001b[2Jx' }));
+  t.notMatch((await replay(t, '--dry-run', file)).stdout, '\u001b');
+});
+
 t.test('what is wrong with the call is told at once', async t => {
   t.testdir({ work: {} });
-  const ended = await replay(t, '--store', 'nonsense');
-  t.match(ended, { code: 2, stderr: /--store: "nonsense".*\n.*no FILE/ });
-  t.match(await replay(t, 'nowhere.ndjson'), { code: 2, stderr: /nowhere\.ndjson/ });
+  t.match(await replay(t), { code: 2, stderr: /no FILE was given/ });
+  const ended = await replay(t, '--store', 'nonsense', '--dry-rum', 'a.ndjson', '--max-cores');
+  t.match(ended, { code: 2, stdout: '' });
+  t.match(ended.stderr, /^runner: --store: "nonsense" is not of the form/m);
+  t.match(ended.stderr, /^runner: --dry-rum: there is no such option/m);
+  t.match(ended.stderr, /^runner: --max-cores: a value is missing/m);
+});
+
+t.test('a recording that cannot be read is named', async t => {
+  const directory = t.testdir({ work: {} });
+  t.match(await replay(t, 'nowhere.ndjson'), { code: 2, stderr: /^runner: nowhere\.ndjson: ENOENT.*\n$/ });
+  t.match(await replay(t, directory), { code: 2, stderr: /EISDIR.*\n$/ });
 });

@@ -98,7 +98,11 @@ t.test('without leave for clear text the queue is named and left alone', async t
 t.test('options that cannot be used end it with 2, all of them told on stderr', async t => {
   t.testdir({});
   const child = serve(t, { MAX_MEM: 'lots', S3_CA: '/certificate' }, ['--max-cores', 'many']);
-  const [out, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  const [out, errors, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
   t.equal(code, 2);
   t.equal(out, '');
   t.match(errors, /^runner: --max-cores/m);
@@ -111,7 +115,7 @@ t.test('options that cannot be used end it with 2, all of them told on stderr', 
 t.test('a file of events that cannot be opened ends it with 2', async t => {
   const queues = t.testdir({});
   const child = serve(t, { QUEUE_ROOT: queues, EVENTS: join(queues, 'none/events.ndjson') });
-  const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close') as Promise<[number | null]>]);
   t.equal(code, 2);
   t.match(errors, /^runner: --events \(EVENTS\).*none\/events\.ndjson/);
 });
@@ -144,7 +148,7 @@ t.test('a reader of stdout that goes away does not end the runner', async t => {
   writeFileSync(join(directory, 'queues/local_a/one'), 'no JSON');
   await eventually(() => assert.match(readFileSync(file, 'utf8'), /"settled".*malformed/));
   child.kill('SIGTERM');
-  const [code] = await once(child, 'exit');
+  const [code] = (await once(child, 'exit')) as [number | null];
   t.equal(code, 0);
   t.match(readFileSync(file, 'utf8'), /"runner-stopped"/);
 });
