@@ -10,8 +10,8 @@ interface Status {
   readonly started: number;
 }
 
-/** Shorter runs than this can't have gone once around all process ids. */
-const surelyOneRoundMs = 500;
+/** Processes that a machine can start in a millisecond, generously. */
+const startsPerMs = 20;
 const kernelThreads = 2;
 
 const read = (path: string): string | undefined => {
@@ -21,6 +21,9 @@ const read = (path: string): string | undefined => {
     return undefined;
   }
 };
+
+/** A run that was shorter than this can't have seen the kernel go once around all process ids. */
+const shortestRoundMs = (): number => Number(read('/proc/sys/kernel/pid_max') ?? '32768') / startsPerMs;
 
 /** What /proc/PID/stat tells; undefined for what is dead already (zombies too). Source: proc_pid_stat(5). */
 export const parseStat = (text: string): Status | undefined => {
@@ -105,7 +108,7 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
   return {
     members: () => idsOf(anyone),
     leftovers: ranMs => {
-      const recent = ranMs < surelyOneRoundMs ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined;
+      const recent = ranMs < shortestRoundMs() ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined;
       return idsOf(recent ?? anyone);
     },
     send: signal => {
