@@ -1,0 +1,25 @@
+/** What others may build on: the stages as operators, the interfaces of drivers, the model, the errors. */
+export { AttemptError, OptionsError, StoreError } from './errors.ts';
+export type { Executor } from './executors/executor.ts';
+export type * from './model/attempt.ts';
+export type * from './model/delivery.ts';
+export type * from './model/envelope.ts';
+export type * from './model/experiment.ts';
+export type * from './model/outcome.ts';
+export type * from './model/resources.ts';
+export { QueueGone, type QueueBroker, type WorkQueue } from './queues/queue.ts';
+export { admit, type AdmitContext } from './stages/admit.ts';
+export { conclude, type ConcludeContext, type Duty } from './stages/conclude.ts';
+export { decrypt, type DecryptContext } from './stages/decrypt.ts';
+export { execute, type ExecuteContext } from './stages/execute.ts';
+export { ingest, type IngestContext } from './stages/ingest.ts';
+export { mergeOutput, type MergeOutputContext } from './stages/merge-output.ts';
+export { parse } from './stages/parse.ts';
+export { prepare, type PrepareContext } from './stages/prepare.ts';
+export { provision } from './stages/provision.ts';
+export { recover, type RecoverContext } from './stages/recover.ts';
+export { settle, type SettleContext } from './stages/settle.ts';
+export { stageIn, type StageInContext } from './stages/stage-in.ts';
+export { stageOut, type StageOutContext } from './stages/stage-out.ts';
+export type { ObjectInfo, ObjectStore, PutOptions, StoredObject } from './storage/object-store.ts';
+export { createEventBus, events, type Emit, type EventBus, type RunnerEvent } from './telemetry/events.ts';
