@@ -1,16 +1,17 @@
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { bodyOf } from './s3/body.ts';
-import { createS3Client } from './s3/client.ts';
-import type { S3Client } from './s3/client.ts';
+import { createS3Bucket } from './s3/bucket.ts';
+import type { S3Bucket } from './s3/bucket.ts';
+import { closeConnections } from './s3/clients.ts';
+import type { S3Credentials } from './s3/clients.ts';
 import { broken } from './s3/errors.ts';
 import { listObjects } from './s3/list.ts';
 import { putInParts } from './s3/multipart.ts';
-import { closeConnections } from './s3/exchange.ts';
 import { inParts } from './s3/parts.ts';
 import type { Part } from './s3/parts.ts';
-import type { S3Credentials } from './s3/sign.ts';
 
 export interface S3Place {
   /** `http(s)://host[:port]`, addressed path style; absent: AWS itself in `region`. */
@@ -30,30 +31,27 @@ export interface S3Place {
 }
 
 const put = async (
-  store: S3Client,
-  name: string,
+  bucket: S3Bucket,
+  store: string,
   key: string,
   body: Buffer | Readable,
   options: PutOptions,
-  { partBytes = 8 * 2 ** 20, parallelParts = 2 }: S3Place,
+  { bucket: Bucket, partBytes = 8 * 2 ** 20, parallelParts = 2 }: S3Place,
 ): Promise<{ readonly etag: string | undefined }> => {
-  const contentHeaders = { 'content-type': options.contentType ?? 'application/octet-stream' };
-  const conditionHeaders = {
-    ...(options.ifMatch === undefined ? {} : { 'if-match': options.ifMatch }),
-    ...(options.ifNoneMatch === undefined ? {} : { 'if-none-match': options.ifNoneMatch }),
+  const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream' } = options;
+  const target = { Bucket, Key: key };
+  const conditions = {
+    ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
+    ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
   };
-  const putWhole = async (bytes: Buffer, signal: AbortSignal | undefined) => {
-    const { response } = await store.text({
-      operation: 'put',
-      method: 'PUT',
-      key,
-      headers: { ...contentHeaders, ...conditionHeaders },
-      body: bytes,
-      signal,
-      // Done twice, a condition would be broken by its own first success.
-      repeatable: options.ifMatch === undefined && options.ifNoneMatch === undefined,
-    });
-    return { etag: response.headers.etag };
+  // Done twice, a condition would be broken by its own first success.
+  const repeatable = ifMatch === undefined && ifNoneMatch === undefined;
+  const putWhole = async (Body: Buffer, signal: AbortSignal | undefined) => {
+    const input = { ...target, ...conditions, ContentType: contentType, Body };
+    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable }, (sdk, client, sending) =>
+      client.send(new sdk.PutObjectCommand(input), sending),
+    );
+    return { etag: ETag };
   };
   if (Buffer.isBuffer(body)) return putWhole(body, options.signal);
 
@@ -65,13 +63,13 @@ const put = async (
   const parts = inParts(body, partBytes, signal);
   try {
     const first = await parts.next();
-    if (first.done) throw new StoreError('invalid', 'put failed: the stream gave nothing', { store: name, key });
+    if (first.done) throw new StoreError('invalid', 'put failed: the stream gave nothing', { store, key });
     if (first.value.last) return await putWhole(first.value.bytes, signal);
     const all = async function* (): AsyncGenerator<Part> {
       yield first.value;
       yield* parts;
     };
-    const upload = { client: store, key, store: name, contentHeaders, conditionHeaders, signal, stop };
+    const upload = { bucket, target, key, store, contentType, conditions, signal, stop };
     return await putInParts({ ...upload, parallel: parallelParts }, all());
   } finally {
     await parts.return();
@@ -88,7 +86,7 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   const { endpoint, region, bucket, credentials, connectMs = 5_000, idleMs = 60_000 } = options;
   const host = endpoint === undefined ? `s3.${region}.amazonaws.com` : new URL(endpoint).host;
   const name = `s3://${host}/${bucket}`;
-  const client = createS3Client({ endpoint, region, bucket, credentials, name, times: { connectMs, idleMs } });
+  const calls = createS3Bucket({ endpoint, region, credentials, connectMs, idleMs }, name);
   const checked = (operation: string, key: string): string => {
     const climbs = key.split('/').some(part => part === '.' || part === '..');
     if (key !== '' && !climbs && !key.includes('\0') && key.isWellFormed()) return key;
@@ -98,26 +96,28 @@ export const createS3Store = (options: S3Place): ObjectStore => {
     name,
     get: async (key, signal) => {
       const operation = 'get';
-      const response = await client.send({
-        operation,
-        method: 'GET',
-        key: checked(operation, key),
-        signal,
-        repeatable: true,
-      });
-      const length = response.headers['content-length'];
+      const input = { Bucket: bucket, Key: checked(operation, key) };
+      const { Body, ContentLength, ETag } = await calls.call(
+        { operation, key, signal, repeatable: true },
+        (sdk, client, sending) => client.send(new sdk.GetObjectCommand(input), sending),
+      );
       return {
-        body: bodyOf(response, signal, error => broken(operation, error, { store: name, key })),
-        sizeBytes: length === undefined ? undefined : Number(length),
-        etag: response.headers.etag,
+        // What Node's http gives; the SDK's type has room for what browsers give.
+        body: bodyOf(Body as IncomingMessage, signal, error => broken(operation, error, { store: name, key })),
+        sizeBytes: ContentLength,
+        etag: ETag,
       };
     },
-    put: async (key, body, putOptions = {}) => put(client, name, checked('put', key), body, putOptions, options),
-    list: (prefix, signal): AsyncIterable<ObjectInfo> => listObjects(client, name, prefix, signal),
+    put: async (key, body, putOptions = {}) => put(calls, name, checked('put', key), body, putOptions, options),
+    list: (prefix, signal): AsyncIterable<ObjectInfo> =>
+      listObjects(calls, { Bucket: bucket, store: name }, prefix, signal),
     delete: async (key, signal) => {
       const operation = 'delete';
-      await client
-        .text({ operation, method: 'DELETE', key: checked(operation, key), signal, repeatable: true })
+      const input = { Bucket: bucket, Key: checked(operation, key) };
+      await calls
+        .call({ operation, key, signal, repeatable: true }, (sdk, client, sending) =>
+          client.send(new sdk.DeleteObjectCommand(input), sending),
+        )
         .catch((error: unknown) => {
           if (!(error instanceof StoreError && error.code === 'missing')) throw error;
         });

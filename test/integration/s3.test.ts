@@ -122,7 +122,7 @@ if (server !== undefined) {
     const endpoint = await listen(t, socket => socket.resume());
     await t.rejects(server.open({ endpoint, idleMs: 100 }).get('k'), {
       code: 'unavailable',
-      message: /no data for 100 ms/,
+      message: /timed out after 100 ms of inactivity/,
     });
     const stop = new AbortController();
     const waiting = server.open({ endpoint }).get('k', stop.signal);

@@ -1,23 +1,71 @@
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
 import t from 'tap';
 import type { Test } from 'tap';
-import { endpointOf } from '../../lib/storage/s3/endpoint.ts';
-import { refusal } from '../../lib/storage/s3/errors.ts';
-import { createSign } from '../../lib/storage/s3/sign.ts';
+
+import { clientFor } from '../../lib/storage/s3/clients.ts';
+
+import type { S3Credentials } from '../../lib/storage/s3/clients.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { createS3Store } from '../../lib/storage/s3.ts';
 
-for (const [origin, bucket, host, root] of [
-  [undefined, 'plain-name', 'plain-name.s3.eu-west-1.amazonaws.com', '/'],
-  [undefined, 'dotted.name', 's3.eu-west-1.amazonaws.com', '/dotted.name/'],
-  ['http://127.0.0.1:9000', 'plain-name', '127.0.0.1:9000', '/plain-name/'],
-  ['https://[::1]:9000', 'b b', '[::1]:9000', '/b%20b/'],
+for (const [endpoint, Bucket, host, path] of [
+  [undefined, 'plain-name', 'plain-name.s3.eu-west-1.amazonaws.com', '/a%20key/x'],
+  [undefined, 'dotted.name', 's3.eu-west-1.amazonaws.com', '/dotted.name/a%20key/x'],
+  ['http://127.0.0.1:9000', 'plain-name', '127.0.0.1:9000', '/plain-name/a%20key/x'],
+  ['https://[::1]:9000', 'plain-name', '[::1]:9000', '/plain-name/a%20key/x'],
 ] as const)
-  t.test(`${bucket} on ${origin ?? 'AWS'} is asked for at ${host}${root}`, async t => {
-    t.match(endpointOf(origin, 'eu-west-1', bucket), { host, root });
+  t.test(`${Bucket} on ${endpoint ?? 'AWS'} is asked for at ${host}${path}`, async t => {
+    const credentials = { type: 'aws', accessKey: `for ${host}`, secretAccessKey: 'a-secret' } as const;
+    const client = await clientFor({ endpoint, region: 'eu-west-1', credentials, connectMs: 1000, idleMs: 1000 });
+    const sent = await new Promise(resolve => {
+      client.middlewareStack.add(
+        () =>
+          ({ request }) => {
+            resolve(request);
+            throw new Error('not sent');
+          },
+        { step: 'finalizeRequest', priority: 'low' },
+      );
+      client.send(new GetObjectCommand({ Bucket, Key: 'a key/x' })).catch(() => undefined);
+    });
+    t.match(sent, { headers: { host, authorization: /eu-west-1\/s3/ }, path });
   });
+
+t.test('clients are kept, each for its own endpoint, region and credentials', async t => {
+  const options = {
+    endpoint: 'http://127.0.0.1:9000',
+    region: 'us-east-1',
+    credentials: { type: 'aws', accessKey: 'a', secretAccessKey: 'b' },
+    connectMs: 1000,
+    idleMs: 1000,
+  } as const;
+  const client = await clientFor(options);
+  t.equal(await clientFor({ ...options }), client);
+  t.not(await clientFor({ ...options, region: 'eu-west-1' }), client);
+  t.not(await clientFor({ ...options, credentials: { ...options.credentials, secretAccessKey: 'c' } }), client);
+});
+
+/** A store before a server of the test's own. */
+const storeBefore = async (
+  t: Test,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  credentials: S3Credentials = { type: 'aws', accessKey: 'someone', secretAccessKey: 'a-secret', sessionToken: 'tok' },
+) => {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return createS3Store({ endpoint: `http://127.0.0.1:${String(port)}`, region: 'us-east-1', bucket: 'b', credentials });
+};
 
 for (const [status, service, code] of [
   [404, 'NoSuchKey', 'missing'],
@@ -33,29 +81,55 @@ for (const [status, service, code] of [
   [400, 'KeyTooLongError', 'invalid'],
 ] as const)
   t.test(`HTTP ${String(status)} ${service} means ${code}`, async t => {
-    const body = `<Error><Code>${service}</Code><Message>it&apos;s so</Message></Error>`;
-    const error = refusal('get', status, body, { key: 'k' });
-    t.equal(error.code, code);
-    t.match(error.message, `it's so (HTTP ${String(status)}) [key=k]`);
+    const store = await storeBefore(t, (_request, response) => {
+      response.writeHead(status).end(`<Error><Code>${service}</Code><Message>it&apos;s so</Message></Error>`);
+    });
+    const said = service === '' ? "it's so" : `${service}: it's so`;
+    for (const work of [() => store.get('k'), () => store.put('k', Buffer.from('x'))]) {
+      const error: unknown = await work().catch((thrown: unknown) => thrown);
+      t.match(error, { name: 'StoreError', code });
+      t.match(messageOf(error), `${said} (HTTP ${String(status)}) [store=${store.name}, key=k]`);
+    }
   });
 
-t.test('an anonymous request is not signed', async t => {
-  const plain = { method: 'GET', path: '/', query: {}, headers: { host: 'h' }, body: undefined };
-  t.strictSame(await createSign({ type: 'anonymous' })(plain, 'us-east-1'), { host: 'h' });
+t.test('a refusal that is no XML is told by its status', async t => {
+  const store = await storeBefore(t, (request, response) => {
+    response
+      .writeHead(request.method === 'PUT' ? 502 : 403)
+      .end(request.method === 'PUT' ? '<html><p>Bad gateway' : '');
+  });
+  await t.rejects(store.put('k', Buffer.from('x')), { code: 'unavailable', message: /HTTP 502/ });
+  await t.rejects(store.get('k'), { code: 'denied', message: /HTTP 403/ });
 });
 
-/** A store before a server of the test's own. */
-const storeBefore = async (t: Test, answer: (request: IncomingMessage, response: ServerResponse) => void) => {
-  const server = createServer(answer).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.closeAllConnections();
-    server.close();
+t.test('an anonymous request is not signed', async t => {
+  let seen: string | undefined = 'nothing';
+  const store = await storeBefore(
+    t,
+    (request, response) => {
+      seen = request.headers.authorization;
+      response.end('public');
+    },
+    { type: 'anonymous' },
+  );
+  t.equal((await buffer((await store.get('k')).body)).toString(), 'public');
+  t.equal(seen, undefined);
+});
+
+t.test('the SHA-256 of what is stored is signed along, and no other checksum is made', async t => {
+  const bodies = [Buffer.from('some bytes'), Buffer.alloc(0)];
+  let headers: IncomingHttpHeaders = {};
+  const store = await storeBefore(t, (request, response) => {
+    headers = request.headers;
+    request.resume().on('end', () => response.end());
   });
-  const { port } = server.address() as AddressInfo;
-  const credentials = { type: 'aws', accessKey: 'someone', secretAccessKey: 'a-secret', sessionToken: 'tok' } as const;
-  return createS3Store({ endpoint: `http://127.0.0.1:${String(port)}`, region: 'us-east-1', bucket: 'b', credentials });
-};
+  for (const body of bodies) {
+    await store.put('k', body);
+    t.equal(headers['x-amz-content-sha256'], createHash('sha256').update(body).digest('hex'));
+    t.match(headers.authorization, /SignedHeaders=[a-z0-9;-]*x-amz-content-sha256/);
+    t.notMatch(Object.keys(headers).join(), /checksum|trailer|expect|user-agent/);
+  }
+});
 
 t.test('a bucket in another region is followed there once, and asked there from then on', async t => {
   const scopes: string[] = [];

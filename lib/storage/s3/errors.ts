@@ -1,6 +1,5 @@
 import { StoreError, asError, messageOf } from '../../errors.ts';
 import type { Where } from '../../errors.ts';
-import { textOf } from './xml.ts';
 
 const denied = new Set([
   'AccessDenied',
@@ -36,29 +35,61 @@ const codeOf = (status: number, service: string): StoreError['code'] => {
   return 'invalid';
 };
 
+/** What the SDK throws for a reply that is a refusal. Members beside these are of the service. */
+interface Refusal {
+  readonly name?: string;
+  readonly message?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly statusCode?: number; readonly headers?: Readonly<Record<string, string>> };
+  readonly Region?: string;
+}
+
+/** The HTTP status of the reply that an error tells of; undefined where there was none. */
+const statusOf = ({ $response, $metadata }: Refusal): number | undefined =>
+  $response?.statusCode ?? $metadata?.httpStatusCode;
+
+/** Names and words that stand in for what a reply did not say. */
+const unsaid = new Set(['', 'Unknown', 'UnknownError', 'Error']);
+
 /**
  * What a service's refusal means. The message has the service's own code and words. Digests of a body that do not agree are
  * `unavailable`: the bytes were damaged on their way.
  * Source: S3 API reference, "Error responses".
- * @param body the XML of the reply; may be empty
  */
-export const refusal = (operation: string, status: number, body: string, where: Where): StoreError => {
-  const service = textOf(body, 'Code') ?? '';
-  const words = textOf(body, 'Message') ?? '';
-  const said = [service, words].filter(part => part !== '').join(': ');
+export const refusal = (
+  operation: string,
+  status: number,
+  { name = '', message = '' }: Refusal,
+  where: Where,
+): StoreError => {
+  const said = [name, message].filter(part => !unsaid.has(part)).join(': ');
   return new StoreError(
-    codeOf(status, service),
+    codeOf(status, name),
     `${operation} failed: ${said || 'no reason given'} (HTTP ${String(status)})`,
     where,
   );
 };
 
+/** The region that a refused call should have gone to; undefined where the refusal names none. */
+export const regionOf = (thrown: unknown): string | undefined => {
+  const error = asError(thrown) as Refusal;
+  const status = statusOf(error);
+  if (status !== 301 && status !== 307 && error.name !== 'AuthorizationHeaderMalformed') return undefined;
+  const region = error.$response?.headers?.['x-amz-bucket-region'] ?? error.Region;
+  return region !== undefined && /^[a-z0-9-]+$/.test(region) ? region : undefined;
+};
+
 /** Codes of Node's errors that no second try mends. */
 const lasting = new Set(['ERR_INVALID_URL', 'ERR_UNESCAPED_CHARACTERS', 'ERR_INVALID_CHAR', 'CERT_HAS_EXPIRED']);
 
+/** Whether a connection ended before a reply came: an idle one, for example, that the server closed just then. */
+export const isReset = (thrown: unknown): boolean => {
+  const { code } = asError(thrown) as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+};
+
 /** A failure of the connection, or of the reply's form, as a StoreError `unavailable` (`invalid` where it can't get better). */
 export const broken = (operation: string, thrown: unknown, where: Where): StoreError => {
-  if (thrown instanceof StoreError) return thrown;
   const { code } = asError(thrown) as NodeJS.ErrnoException;
   const words = messageOf(thrown) || code || 'connection failed';
   return new StoreError(
@@ -67,4 +98,14 @@ export const broken = (operation: string, thrown: unknown, where: Where): StoreE
     where,
     { cause: thrown },
   );
+};
+
+/** Whatever a call of the SDK throws, as a StoreError. */
+export const storeErrorOf = (operation: string, thrown: unknown, where: Where): StoreError => {
+  if (thrown instanceof StoreError) return thrown;
+  const error = asError(thrown) as Refusal;
+  const status = statusOf(error);
+  if (status !== undefined && status >= 300) return refusal(operation, status, error, where);
+  if (error.name !== 'CredentialsProviderError') return broken(operation, thrown, where);
+  return new StoreError('denied', `${operation} failed: ${messageOf(thrown)}`, where);
 };

@@ -1,8 +1,6 @@
 import { StoreError } from '../../errors.ts';
-import type { S3Client } from './client.ts';
+import type { S3Bucket } from './bucket.ts';
 import type { Part } from './parts.ts';
-import { escaped, textOf } from './xml.ts';
-import { refusal } from './errors.ts';
 
 /** What S3 allows. Source: S3 user guide, "Multipart upload limits". */
 const maxParts = 10_000;
@@ -30,34 +28,14 @@ const later = (signal: AbortSignal, ms: number): { readonly signal: AbortSignal;
   };
 };
 
-/** Begin an upload: its id. Once begun it is seen through to its id even when it is aborted meanwhile. */
-const begin = async ({ client, key, store, contentHeaders, signal }: MultipartUpload): Promise<string> => {
-  signal.throwIfAborted();
-  const patient = later(signal, nameMs);
-  try {
-    const { text } = await client.text({
-      operation: 'put',
-      method: 'POST',
-      key,
-      query: { uploads: '' },
-      headers: contentHeaders,
-      signal: patient.signal,
-      repeatable: false,
-    });
-    const uploadId = textOf(text, 'UploadId');
-    if (uploadId === undefined) throw new StoreError('invalid', 'put failed: an upload got no id', { store, key });
-    return uploadId;
-  } finally {
-    patient.end();
-  }
-};
-
 export interface MultipartUpload {
-  readonly client: S3Client;
-  readonly key: string;
+  readonly bucket: S3Bucket;
+  readonly target: { readonly Bucket: string; readonly Key: string };
+  /** For messages. */
   readonly store: string;
-  readonly contentHeaders: Readonly<Record<string, string>>;
-  readonly conditionHeaders: Readonly<Record<string, string>>;
+  readonly key: string;
+  readonly contentType: string;
+  readonly conditions: { readonly IfMatch?: string; readonly IfNoneMatch?: string };
   /** Ends everything, the reading of the parts too; `stop` makes it abort with that reason. */
   readonly signal: AbortSignal;
   readonly stop: (reason: unknown) => void;
@@ -65,35 +43,37 @@ export interface MultipartUpload {
   readonly parallel: number;
 }
 
-const manifest = (etags: readonly string[]): Buffer =>
-  Buffer.from(
-    `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${etags
-      .map((etag, i) => `<Part><PartNumber>${String(i + 1)}</PartNumber><ETag>${escaped(etag)}</ETag></Part>`)
-      .join('')}</CompleteMultipartUpload>`,
-  );
+/** Begin an upload: its id. Once begun it is seen through to its id even when it is aborted meanwhile. */
+const begin = async ({ bucket, target, key, store, contentType, signal }: MultipartUpload): Promise<string> => {
+  signal.throwIfAborted();
+  const patient = later(signal, nameMs);
+  try {
+    const { UploadId } = await bucket.call(
+      { operation: 'put', key, signal: patient.signal, repeatable: false },
+      (sdk, client, options) =>
+        client.send(new sdk.CreateMultipartUploadCommand({ ...target, ContentType: contentType }), options),
+    );
+    if (UploadId === undefined) throw new StoreError('invalid', 'put failed: an upload got no id', { store, key });
+    return UploadId;
+  } finally {
+    patient.end();
+  }
+};
 
 /** Store parts as they come, `parallel` at once. Resolves with their etags; the first failure ends the others. */
 const sendParts = async (
-  { client, key, store, signal, stop, parallel }: MultipartUpload,
-  uploadId: string,
+  { bucket, target, key, store, signal, stop, parallel }: MultipartUpload,
+  UploadId: string,
   parts: AsyncIterable<Part>,
 ): Promise<readonly string[]> => {
   const etags: string[] = [];
   const underWay = new Set<Promise<void>>();
-  const sendOne = async (number: number, body: Buffer) => {
-    const query = { partNumber: String(number), uploadId };
-    const { response } = await client.text({
-      operation: 'put',
-      method: 'PUT',
-      key,
-      query,
-      body,
-      signal,
-      repeatable: true,
-    });
-    const etag = response.headers.etag;
-    if (etag === undefined) throw new StoreError('invalid', 'put failed: a part got no etag', { store, key });
-    etags[number - 1] = etag;
+  const sendOne = async (PartNumber: number, Body: Buffer) => {
+    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
+      client.send(new sdk.UploadPartCommand({ ...target, UploadId, PartNumber, Body }), options),
+    );
+    if (ETag === undefined) throw new StoreError('invalid', 'put failed: a part got no etag', { store, key });
+    etags[PartNumber - 1] = ETag;
   };
   let count = 0;
   try {
@@ -125,33 +105,23 @@ export const putInParts = async (
   upload: MultipartUpload,
   parts: AsyncIterable<Part>,
 ): Promise<{ readonly etag: string | undefined }> => {
-  const { client, key, store, signal } = upload;
-  const uploadId = await begin(upload);
+  const { bucket, target, key, store, conditions, signal } = upload;
+  const UploadId = await begin(upload);
   try {
-    const etags = await sendParts(upload, uploadId, parts);
-    const { text } = await client.text({
-      operation: 'put',
-      method: 'POST',
-      key,
-      query: { uploadId },
-      headers: { 'content-type': 'application/xml', ...upload.conditionHeaders },
-      body: manifest(etags),
-      signal,
-      repeatable: false,
-    });
-    // The service says 200 as soon as it begins to put the parts together, and may still fail.
-    if (textOf(text, 'ETag') === undefined) throw refusal('put', 500, text, { store, key });
-    return { etag: textOf(text, 'ETag') };
+    const etags = await sendParts(upload, UploadId, parts);
+    const Parts = etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 }));
+    const input = { ...target, ...conditions, UploadId, MultipartUpload: { Parts } };
+    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable: false }, (sdk, client, options) =>
+      client.send(new sdk.CompleteMultipartUploadCommand(input), options),
+    );
+    if (ETag === undefined) throw new StoreError('unavailable', 'put failed: an upload got no etag', { store, key });
+    return { etag: ETag };
   } catch (error) {
-    await client
-      .text({
-        operation: 'put',
-        method: 'DELETE',
-        key,
-        query: { uploadId },
-        signal: AbortSignal.timeout(cleanUpMs),
-        repeatable: true,
-      })
+    await bucket
+      .call(
+        { operation: 'put', key, signal: AbortSignal.timeout(cleanUpMs), repeatable: true },
+        (sdk, client, options) => client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), options),
+      )
       .catch(() => undefined);
     throw error;
   }

@@ -1,0 +1,63 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { clientFor, loadSdk } from './clients.ts';
+import type { S3ClientOptions } from './clients.ts';
+import { isReset, regionOf, storeErrorOf } from './errors.ts';
+import type * as Sdk from './sdk.ts';
+
+/** What is said of a call beside its command. */
+export interface S3Call {
+  /** For messages: `get`, `put` … */
+  readonly operation: string;
+  /** For messages; absent: the bucket itself. */
+  readonly key?: string;
+  readonly signal: AbortSignal | undefined;
+  /** Doing it twice is the same as doing it once. */
+  readonly repeatable: boolean;
+}
+
+/** How a command is sent: `client.send(command, options)`. */
+export type Send<T> = (
+  sdk: typeof Sdk,
+  client: S3Client,
+  options: { readonly abortSignal?: AbortSignal },
+) => Promise<T>;
+
+/** Calls on one bucket. */
+export interface S3Bucket {
+  /** Errors: StoreError; the signal's reason. */
+  call<T>(call: S3Call, send: Send<T>): Promise<T>;
+}
+
+/** How often a call goes to another region or over another connection before it is given up. */
+const maxDetours = 4;
+
+/**
+ * A bucket, wherever it is: one that is in another region is followed there, and asked there from then on.
+ * @param name the store's, for messages
+ */
+export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket => {
+  let { region } = options;
+  let client: ReturnType<typeof clientFor> | undefined;
+  return {
+    call: async ({ operation, key, signal, repeatable }, send) => {
+      const sdk = await loadSdk();
+      for (let detours = 0; ; detours++) {
+        signal?.throwIfAborted();
+        const asked = region;
+        try {
+          return await send(
+            sdk,
+            await (client ??= clientFor({ ...options, region })),
+            signal ? { abortSignal: signal } : {},
+          );
+        } catch (error) {
+          signal?.throwIfAborted();
+          const right = regionOf(error);
+          const again = right === undefined ? repeatable && isReset(error) : right !== asked;
+          if (!again || detours >= maxDetours) throw storeErrorOf(operation, error, { store: name, key });
+          if (right !== undefined && region === asked) [region, client] = [right, undefined];
+        }
+      }
+    },
+  };
+};
