@@ -160,6 +160,14 @@ export interface Settled {
   readonly delayMs: number;
 }
 
+/** Lines of output that came together, kept as they came; read when they are needed. */
+export interface LineBlock {
+  /** What it takes in memory. */
+  readonly bytes: number;
+  /** The lines, as they are told one by one. */
+  read(): readonly string[];
+}
+
 /**
  * The metadata document while it grows. Calls never throw and cost the same however large the document is; what cannot be
  * applied is counted and told. Implemented in lib/output/document.ts.
@@ -168,6 +176,8 @@ export interface MetadataDocument {
   /** One line of stdout (`directive` when it is JSON) or stderr, without its newline. `atMs` since the epoch, fractions count. */
   stdoutLine(line: string, atMs: number): void;
   stderrLine(line: string, atMs: number): void;
+  /** The lines that follow are those of this block, up to undefined. May be left out: a log keeps a block for less than its lines. */
+  lineBlock(block: LineBlock | undefined, atMs: number): void;
   /** Set a member under /studioml that the runner owns: `set('status', 'running')`. */
   set(member: string, value: unknown): void;
   /** Append a line to /studioml/log. */

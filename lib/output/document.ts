@@ -1,4 +1,4 @@
-import type { MetadataDocument } from '../model/attempt.ts';
+import type { LineBlock, MetadataDocument } from '../model/attempt.ts';
 import { readDirective, type Directive } from './directive.ts';
 import { Journal } from './journal.ts';
 import { weigh, type Json, type JsonObject } from './json.ts';
@@ -25,7 +25,7 @@ const membersOf = (object: JsonObject, except?: string): string[] =>
     .map(name => `${JSON.stringify(name)}:${JSON.stringify(object[name])}`);
 
 class LiveDocument implements MetadataDocument {
-  readonly counts = { lines: 0, applied: 0, skipped: 0, dropped: 0 };
+  readonly #counts = { lines: 0, applied: 0, skipped: 0 };
   readonly #options: Required<DocumentOptions>;
   readonly #own: JsonObject = {};
   readonly #root: JsonObject = { [OWN_MEMBER]: this.#own };
@@ -38,27 +38,37 @@ class LiveDocument implements MetadataDocument {
     this.#ring = new LogRing(options.maxLogBytes);
   }
 
+  get counts(): MetadataDocument['counts'] {
+    return { ...this.#counts, dropped: this.#ring.dropped };
+  }
+
   stdoutLine(line: string, atMs: number): void {
     const directive = readDirective(line);
     if (directive === undefined) {
       this.stderrLine(line, atMs);
       return;
     }
-    this.counts.lines++;
+    this.#counts.lines++;
+    this.#ring.passOver();
     const fault = this.#apply(directive, atMs);
     if (fault === undefined) {
-      this.counts.applied++;
+      this.#counts.applied++;
     } else {
-      this.counts.skipped++;
+      this.#counts.skipped++;
       this.#tellSkipped(fault, line);
     }
   }
 
   stderrLine(line: string, atMs: number): void {
-    this.counts.lines++;
+    this.#counts.lines++;
     if (!this.#options.schemaLogs) return;
     this.#ring.pushLine(line, atMs);
-    this.counts.dropped = this.#ring.dropped;
+  }
+
+  lineBlock(block: LineBlock | undefined, atMs: number): void {
+    if (!this.#options.schemaLogs) return;
+    if (block) this.#ring.beginBlock(block, atMs);
+    else this.#ring.endBlock();
   }
 
   set(member: string, value: unknown): void {
@@ -73,7 +83,6 @@ class LiveDocument implements MetadataDocument {
 
   log(message: string, atMs: number): void {
     this.#ring.pushMessage(message, atMs);
-    this.counts.dropped = this.#ring.dropped;
   }
 
   reportSkippedTo(listener: (error: string, line: string) => void): void {
@@ -101,7 +110,6 @@ class LiveDocument implements MetadataDocument {
     }
     if (appended.length > 0) {
       for (const entry of appended) this.#ring.pushEntry(JSON.stringify(entry), atMs);
-      this.counts.dropped = this.#ring.dropped;
     }
     return undefined;
   }

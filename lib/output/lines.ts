@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import split2 from 'split2';
+import type { LineBlock } from '../model/attempt.ts';
 
 export interface LineOptions {
   /** A line is cut after this many bytes; what follows up to its newline is passed over. */
@@ -8,11 +9,15 @@ export interface LineOptions {
   readonly now: () => number;
   /** Gets each chunk as it came, before its lines are read; the next chunk is taken when it says so. */
   readonly copyTo?: (chunk: Buffer, next: () => void) => void;
+  /** Gets the lines that end in a chunk, all at once, before the first of them; and undefined after the last. */
+  readonly onBlock?: (block: LineBlock | undefined, atMs: number) => void;
 }
 
 const DEFAULT_MAX_LINE_BYTES = 1024 * 1024;
 /** More than one chunk of a pipe, so that its source is not stopped and started at every chunk. */
 const BUFFER_BYTES = 256 * 1024;
+/** A line that came in more pieces than this is in no block. */
+const MAX_PIECES = 16;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 /** Stands at the end of a line that was cut: it is seen, and such a line is never taken for JSON. */
@@ -29,9 +34,13 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
   /** Bytes seen of the line that has not ended yet. */
   let openBytes = 0;
 
-  const onSplit = (line: string): undefined => {
+  /** A line as it is told: without its ending, cut where it is too long. */
+  const told = (line: string): string => {
     const text = line.charCodeAt(line.length - 1) === CARRIAGE_RETURN ? line.slice(0, -1) : line;
-    onLine(text.length < maxLineBytes ? text : text.slice(0, maxLineBytes) + CUT_MARK, atMs);
+    return text.length < maxLineBytes ? text : text.slice(0, maxLineBytes) + CUT_MARK;
+  };
+  const onSplit = (line: string): undefined => {
+    onLine(told(line), atMs);
   };
   const splitter = split2('\n', onSplit, { highWaterMark: BUFFER_BYTES });
 
@@ -47,6 +56,38 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
     return first <= room ? [chunk] : [chunk.subarray(0, room), chunk.subarray(first)];
   };
 
+  /** What the splitter got of the line that has not ended yet. */
+  let pieces: Buffer[] = [];
+
+  /** The lines that end in what the splitter gets now. A newline is only in the last part. */
+  const blockOf = (parts: readonly Buffer[]): LineBlock | undefined => {
+    const last = parts.at(-1);
+    const end = last?.lastIndexOf(NEWLINE) ?? -1;
+    if (last === undefined || end === -1) {
+      if (pieces.length <= MAX_PIECES) pieces.push(...parts);
+      return undefined;
+    }
+    const whole = [...pieces, ...parts.slice(0, -1), last.subarray(0, end)];
+    const complete = pieces.length <= MAX_PIECES;
+    pieces = end + 1 < last.length ? [last.subarray(end + 1)] : [];
+    if (!complete) return undefined;
+    return {
+      bytes: whole.reduce((sum, part) => sum + part.length, 0),
+      read: () => Buffer.concat(whole).toString().split('\n').map(told),
+    };
+  };
+
+  /** Split what came; `next` is called when more may come. */
+  const split = (parts: readonly Buffer[], next: () => void): void => {
+    const block = options.onBlock && blockOf(parts);
+    if (block) options.onBlock?.(block, atMs);
+    for (const part of parts.slice(0, -1)) splitter.write(part);
+    const last = parts.at(-1);
+    if (last === undefined) next();
+    else splitter.write(last, next);
+    if (block) options.onBlock?.(undefined, atMs);
+  };
+
   return new Writable({
     highWaterMark: BUFFER_BYTES,
     write(chunk: Buffer, _encoding, done) {
@@ -59,11 +100,7 @@ export const lines = (onLine: (line: string, atMs: number) => void, options: Lin
       if (options.copyTo) options.copyTo(chunk, next);
       else next();
       atMs = options.now();
-      const parts = clip(chunk);
-      const last = parts.pop();
-      for (const part of parts) splitter.write(part);
-      if (last === undefined) next();
-      else splitter.write(last, next);
+      split(clip(chunk), next);
     },
     final(done) {
       splitter.once('finish', done).end();

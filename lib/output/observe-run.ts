@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
 import { orAborted, sleep } from '../flow/wait.ts';
-import type { RunningAttempt } from '../model/attempt.ts';
+import type { LineBlock, RunningAttempt } from '../model/attempt.ts';
 import type { Exit } from '../model/outcome.ts';
 import { causeOfWriteFailure } from './end-of-run.ts';
 import { lines } from './lines.ts';
@@ -41,9 +41,12 @@ export const observeRun = async (
   const copyTo = (chunk: Buffer, next: () => void) => {
     file.write(chunk, next);
   };
+  const onBlock = (block: LineBlock | undefined, atMs: number) => {
+    document.lineBlock(block, atMs);
+  };
   const read = async (name: string, stream: Readable, onLine: (line: string, atMs: number) => void) => {
     try {
-      await pipeline(stream, lines(onLine, { now: use.now, copyTo }), { signal: reading });
+      await pipeline(stream, lines(onLine, { now: use.now, copyTo, onBlock }), { signal: reading });
     } catch (error) {
       if (!reading.aborted) document.log(`reading ${name} failed: ${messageOf(error)}`, use.now());
     }
