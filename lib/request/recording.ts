@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { addAbortSignal, pipeline, type Readable } from 'node:stream';
-import split2 from 'split2';
+import { addAbortSignal, type Readable } from 'node:stream';
+import ndjson from 'ndjson';
 import { messageOf } from '../errors.ts';
 import { isJsonObject, type JsonObject } from './json-body.ts';
 import { withoutUndefined } from './without-undefined.ts';
@@ -24,7 +24,9 @@ export class RecordingError extends Error {
 }
 
 /** A body of the largest size in base64, with room for headers. */
-const maxLineCharacters = 32 * 1024 * 1024;
+const maxLineBytes = 32 * 1024 * 1024;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
 
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -58,14 +60,7 @@ const readBody = (row: JsonObject): Buffer => {
     : member(row, 'bodyBase64', 'base64', readBase64);
 };
 
-const readRow = (line: string): RecordedMessage => {
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch {
-    // The engine's words quote the line, which may hold secrets.
-    throw new Error('not JSON; expected one JSON object a line');
-  }
+const readRow = (row: unknown): RecordedMessage => {
   if (!isJsonObject(row)) throw new Error('expected a JSON object with at, queue and body');
   return withoutUndefined({
     atMs: member(row, 'at', 'an RFC 3339 time such as 2026-01-31T12:00:00Z, or seconds since the epoch', readTime),
@@ -75,6 +70,31 @@ const readRow = (line: string): RecordedMessage => {
     contentType: optional(row, 'contentType', 'a string', value => (isText(value) ? value : undefined)),
     afterMs: optional(row, 'afterMs', 'a number of ms', value => (isAmount(value) ? value : undefined)),
   });
+};
+
+/** A piece of a line, with its newline where it is the last one. */
+const piecesOf = async function* (source: Readable): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      yield chunk.subarray(start, end + 1);
+      start = end + 1;
+    }
+    if (start < chunk.length) yield chunk.subarray(start);
+  }
+  yield Buffer.from('\n');
+};
+
+/** Reads the value of each line. Its own words quote the line, which may hold secrets, so they are not told. */
+const createParser = (): ((piece: Buffer) => unknown) => {
+  const rows = ndjson.parse();
+  let failed = false;
+  rows.on('error', () => (failed = true));
+  return piece => {
+    rows.write(piece);
+    if (failed) throw new Error('not JSON; expected one JSON object a line');
+    return rows.read() as unknown;
+  };
 };
 
 /**
@@ -90,31 +110,33 @@ export async function* readRecording(
   name: string,
   signal?: AbortSignal,
 ): AsyncGenerator<RecordedMessage, void, undefined> {
-  let line = 0;
-  const faultAt = (at: number, what: string) => new RecordingError(`${name}, line ${at}: ${what}`);
-  // A fault travels as a row, so that the deliveries before it are not lost.
-  const mapper = (text: string): RecordedMessage | RecordingError | undefined => {
-    line += 1;
-    if (text.trim() === '') return undefined;
-    try {
-      return readRow(text);
-    } catch (error) {
-      return faultAt(line, messageOf(error));
-    }
+  if (signal !== undefined) addAbortSignal(signal, source);
+  const parse = createParser();
+  let line = 1;
+  let lineBytes = 0;
+  let blank = true;
+  const readPiece = (piece: Buffer): RecordedMessage | undefined => {
+    const ends = piece.at(-1) === NEWLINE;
+    lineBytes += piece.length;
+    if (lineBytes > maxLineBytes) throw new Error(`longer than ${maxLineBytes} bytes`);
+    blank &&= !piece.some(byte => byte > SPACE);
+    const row = blank ? undefined : parse(piece);
+    return ends && !blank ? readRow(row) : undefined;
   };
-  const rows = split2(mapper, { maxLength: maxLineCharacters, readableHighWaterMark: 1 });
-  if (signal !== undefined) addAbortSignal(signal, rows);
-  // Its end and its errors reach the loop below through `rows`.
-  pipeline(source, rows, () => undefined);
   try {
-    for await (const row of rows as AsyncIterable<RecordedMessage | RecordingError>) {
-      if (row instanceof RecordingError) throw row;
-      yield row;
+    for await (const piece of piecesOf(source)) {
+      let message: RecordedMessage | undefined;
+      try {
+        message = readPiece(piece);
+      } catch (error) {
+        throw new RecordingError(`${name}, line ${line}: ${messageOf(error)}`);
+      }
+      if (message !== undefined) yield message;
+      if (piece.at(-1) === NEWLINE) [line, lineBytes, blank] = [line + 1, 0, true];
     }
   } catch (error) {
     signal?.throwIfAborted();
-    const tooLong = error instanceof Error && error.message === 'maximum buffer reached';
-    throw tooLong ? faultAt(line + 1, `longer than ${maxLineCharacters} characters`) : error;
+    throw error;
   }
 }
 

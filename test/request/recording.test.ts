@@ -66,6 +66,7 @@ t.test('a line that is no delivery is told by its number, without its words', as
   const time = 'an RFC 3339 time such as 2026-01-31T12:00:00Z, or seconds since the epoch';
   const rows: [string, string][] = [
     ['hunter2', 'not JSON; expected one JSON object a line'],
+    ['null', 'expected a JSON object with at, queue and body'],
     ['[]', 'expected a JSON object with at, queue and body'],
     ['{"queue":"q","body":"b"}', `"at" is missing; expected ${time}`],
     ['{"at":"yesterday","queue":"q","body":"b"}', `"at" is wrong; expected ${time}`],
@@ -82,6 +83,21 @@ t.test('a line that is no delivery is told by its number, without its words', as
       name: 'RecordingError',
       message: `r.ndjson, line 3: ${fault}`,
     });
+  }
+});
+
+t.test('however a recording is cut into chunks, it is the same, and blank lines are passed over', async t => {
+  const text = '  \n{"at":1,"queue":"é  ","body":"       b"}\r\n\n{"at":2,"queue":"q","body":"€"}';
+  const expected = await read(text);
+  t.match(expected, [
+    { queue: 'é  ', body: Buffer.from('       b') },
+    { atMs: 2000, body: Buffer.from('€') },
+  ]);
+  for (let size = 1; size < 12; size++) {
+    const bytes = Buffer.from(text);
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
+    t.strictSame(await all(readRecording(Readable.from(chunks), 'r')), expected);
   }
 });
 
@@ -114,6 +130,6 @@ t.test('reading ends with the reason of the signal', async t => {
 t.test('a line without end is refused before it fills the memory', async t => {
   const source = Readable.from(Array.from({ length: 40 }, () => Buffer.alloc(1024 * 1024, 'x')));
   await t.rejects(all(readRecording(source, 'r')), {
-    message: 'r, line 1: longer than 33554432 characters',
+    message: 'r, line 1: longer than 33554432 bytes',
   });
 });
