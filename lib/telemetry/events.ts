@@ -71,6 +71,16 @@ export const events = table({
     when: "a client's lock file is much older than any write; it is passed over",
     fields: { path: 'string', ageMs: 'number' },
   },
+  'key-changed': {
+    level: 'info',
+    when: 'a file of keys was added, changed or removed; it is in effect',
+    fields: { file: 'string', change: 'string' },
+  },
+  'key-unusable': {
+    level: 'warn',
+    when: 'a file of keys can not be used; told once for each state of it',
+    fields: { file: 'string', why: 'string' },
+  },
   'message-taken': {
     level: 'debug',
     when: 'a message was taken from a queue',
