@@ -22,12 +22,12 @@ export interface KeyDirectory<K> {
    * The file for a queue: the one with the longest name that the queue's short name begins with. Where that one can't be used a
    * shorter one does not stand in for it: who put it there didn't mean the other.
    */
-  find(queue: string): KeyFile<K> | undefined;
+  readonly find: (queue: string) => KeyFile<K> | undefined;
   /** After each change that is in effect. */
   readonly changed$: Observable<void>;
   /** Look now, and resolve when what was found is in effect. */
-  look(): Promise<void>;
-  close(): void;
+  readonly look: () => Promise<void>;
+  readonly close: () => void;
 }
 
 export interface KeyDirectorySettings<K> {
