@@ -11,15 +11,19 @@ import { parse } from '../lib/stages/parse.ts';
 import { prepare, type PrepareContext } from '../lib/stages/prepare.ts';
 import { provision } from '../lib/stages/provision.ts';
 import { endOf, recover } from '../lib/stages/recover.ts';
+import { screen, type ScreenContext } from '../lib/stages/screen.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
 import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
+import { verify, type VerifyContext } from '../lib/stages/verify.ts';
 import type { Executor } from '../lib/executors/executor.ts';
 
 /** Everything that the stages of an attempt need. Made by drivers.ts from the options, by tests from fakes. */
 export interface AttemptContext
   extends
     IngestContext,
+    VerifyContext,
+    ScreenContext,
     DecryptContext,
     AdmitContext,
     PrepareContext,
@@ -37,7 +41,9 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
     ingest(use), // PulledDelivery -> TakenAttempt
     isolate(
       pipe(
-        decrypt(use), // TakenAttempt -> OpenedAttempt
+        verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
+        screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here is not opened
+        decrypt(use), // VerifiedAttempt -> OpenedAttempt
         parse(), // OpenedAttempt -> RequestedAttempt
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
@@ -60,12 +66,13 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
 
 /** The same, cut before anything is reserved or run: what `replay --dry-run` shows. */
 export const readPipeline = (
-  use: IngestContext & DecryptContext & SettleContext,
+  use: IngestContext & VerifyContext & DecryptContext & SettleContext,
 ): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use),
     isolate(
       pipe(
+        verify(use),
         decrypt(use),
         parse(),
         map((attempt): FinishedAttempt => ({ ...attempt, end: { cause: 'completed', message: 'a valid request' } })),

@@ -21,6 +21,7 @@ import { locate, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
 
 /** After so many releases in a row a queue is left alone for the longest time. Source: spec "Settling". */
@@ -31,6 +32,7 @@ const longestDelayMs = 5 * 60_000;
 export interface Drivers {
   readonly ledger: Ledger;
   readonly brokers: readonly QueueBroker[];
+  readonly keys: Keys;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
   readonly contextFor: (
     queue: QueueName,
@@ -75,6 +77,7 @@ const measure = async (options: Options) => ({
 
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
+  const keys = await openKeys(options, emit);
   const home = join(options.workingDir, 'studioml-runner');
   const ledger = new Ledger(await measure(options));
   const demand = new Demand(ledger);
@@ -106,6 +109,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
 
   return {
     ledger,
+    keys,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000 } = {}) => ({
       emit,
@@ -113,6 +117,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       stop,
       now,
       clearTextMessages: options.clearTextMessages,
+      senderKey: keys.senders.find,
+      clusterKeys: keys.cluster,
       maxMessageBytes: defaultMaxMessageBytes,
       ledger,
       demand,
@@ -136,6 +142,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     kill: () => {
       kill.abort();
     },
-    close: closeS3,
+    close: async () => {
+      keys.close();
+      await closeS3();
+    },
   };
 };

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Delivery, QueueName } from './delivery.ts';
+import type { Message } from './envelope.ts';
 import type { Request } from './experiment.ts';
 import type { Cause, End, Exit } from './outcome.ts';
 import type { Grant } from './resources.ts';
@@ -58,6 +59,13 @@ export interface AttemptRecord {
   experiment?: string;
   project?: string;
   request?: Request;
+  /** Of a message that could not be opened: what it says in clear. */
+  timeAddedSeconds?: number;
+  /**
+   * Whether the message was accepted as one of a sender that its queue knows, and opened. Before that nobody but the queue is
+   * told how it ends: reports would give an attacker an amplifier.
+   */
+  opened: boolean;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
 }
@@ -69,6 +77,11 @@ export interface TakenAttempt extends PulledDelivery {
   readonly record: AttemptRecord;
   /** Aborts when this attempt must stop: the runner ends, the message is lost. The reason is an AttemptError. */
   readonly signal: AbortSignal;
+}
+
+/** A message that may be opened: its queue's sender has signed it, or it is clear text where that is accepted. */
+export interface VerifiedAttempt extends TakenAttempt {
+  readonly content: Message;
 }
 
 /** A message that was read: clear text, whether it came sealed or not. */

@@ -86,6 +86,12 @@ export const events = table({
     when: 'a message was taken from a queue',
     fields: { id: 'string', bytes: 'number' },
   },
+  'fingerprint-mismatch': {
+    level: 'warn',
+    when: 'an envelope names another key than the one that its signature is of; the signature decides',
+    fields: { found: 'string', expected: 'string' },
+  },
+  opened: { level: 'debug', when: 'a sealed message was opened', fields: { durationMs: 'number' } },
   'no-room': {
     level: 'warn',
     when: 'a request needs more than this machine has, or has free',

@@ -60,6 +60,8 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     stop,
     now: Date.now,
     clearTextMessages: true,
+    senderKey: () => undefined,
+    clusterKeys: { keys: [], look: () => Promise.resolve() },
     maxMessageBytes: 1 << 20,
     ledger,
     demand,
