@@ -21,7 +21,7 @@ export const startRunner = async (options: Options, bus: EventBus): Promise<Runn
       options.clearTextMessages
         ? undefined
         : 'CLEAR_TEXT_MESSAGES is false, and there is no cluster key to open sealed messages with',
-    contextFor: (queue, stop) => drivers.contextFor(queue, stop),
+    contextFor: (queue, stop, broker) => drivers.contextFor(queue, stop, { reporter: broker.reporter?.(queue.name) }),
     drainMs: options.drainTimeoutMs,
     goneAfterMs,
     kill: drivers.kill,
