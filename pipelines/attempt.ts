@@ -1,7 +1,8 @@
-import { map, of, pipe, type OperatorFunction } from 'rxjs';
+import { from, map, of, pipe, type OperatorFunction } from 'rxjs';
 import { isolate } from '../lib/flow/isolate.ts';
-import type { FinishedAttempt, PulledDelivery, Settled } from '../lib/model/attempt.ts';
+import type { FinishedAttempt, PulledDelivery, RequestedAttempt, Settled, TakenAttempt } from '../lib/model/attempt.ts';
 import { admit, type AdmitContext } from '../lib/stages/admit.ts';
+import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
 import { execute } from '../lib/stages/execute.ts';
@@ -25,6 +26,7 @@ export interface AttemptContext
     VerifyContext,
     ScreenContext,
     DecryptContext,
+    AnnounceContext,
     AdmitContext,
     PrepareContext,
     StageInContext,
@@ -35,16 +37,30 @@ export interface AttemptContext
   readonly executors: readonly Executor[];
 }
 
+/** An attempt that ended before it was concluded; who listens is told all the same. */
+const endEarly = async (error: unknown, attempt: TakenAttempt): Promise<FinishedAttempt> => {
+  const end = endOf(error);
+  await attempt.record.reports?.finish(end);
+  return { ...attempt, end };
+};
+
+/** From a message to a request: what is cheap comes before what is not. */
+const read = (use: AttemptContext): OperatorFunction<TakenAttempt, RequestedAttempt> =>
+  pipe(
+    verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
+    screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here stays sealed
+    decrypt(use), // VerifiedAttempt -> OpenedAttempt
+    parse(), // OpenedAttempt -> RequestedAttempt
+  );
+
 /** All stages of one attempt. Each type extends the one before: a stage at the wrong place does not compile. */
 export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use), // PulledDelivery -> TakenAttempt
     isolate(
       pipe(
-        verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
-        screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here is not opened
-        decrypt(use), // VerifiedAttempt -> OpenedAttempt
-        parse(), // OpenedAttempt -> RequestedAttempt
+        read(use), // TakenAttempt -> RequestedAttempt       nobody is told of what does not get through here
+        announce(use), // RequestedAttempt, told of from here on
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
@@ -59,7 +75,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         stageOut(use), // ObservedAttempt -> StoredAttempt        checkpoints on the way, everything at the end
         conclude(use), // StoredAttempt -> FinishedAttempt
       ),
-      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error) }),
+      (error, attempt) => from(endEarly(error, attempt)),
     ),
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );

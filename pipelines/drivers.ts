@@ -9,8 +9,9 @@ import type { PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
-import type { QueueBroker } from '../lib/queues/queue.ts';
+import type { QueueBroker, Reporter } from '../lib/queues/queue.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
+import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
@@ -37,7 +38,7 @@ export interface Drivers {
   readonly contextFor: (
     queue: QueueName,
     stop: AbortSignal,
-    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>>,
+    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>> & { readonly reporter?: Reporter | undefined },
   ) => QueueContext;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
@@ -107,11 +108,21 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
 
+  const deadlineMs = 10_000;
+  const reporting = await createReporting({
+    keysDirectory: options.responseSignaturesDir,
+    emit,
+    redact: text => text,
+    // Before the duty counts as late.
+    deadlineMs: deadlineMs - 500,
+    now: Date.now,
+  });
+
   return {
     ledger,
     keys,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
-    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000 } = {}) => ({
+    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => ({
       emit,
       host: hostname(),
       stop,
@@ -122,6 +133,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       maxMessageBytes: defaultMaxMessageBytes,
       ledger,
       demand,
+      openReports: attempt => reporting.open(attempt, reporter),
       holdMs,
       maxAttempts: options.maxAttempts,
       unplacedAfterMs: options.unplacedAfterMs,
@@ -133,8 +145,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,
-      duties: [],
-      deadlineMs: 10_000,
+      duties: [{ name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
+      deadlineMs,
       delays,
       takeNext,
       restartMs: 2000,
@@ -144,6 +156,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     },
     close: async () => {
       keys.close();
+      reporting.close();
       await closeS3();
     },
   };

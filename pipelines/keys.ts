@@ -20,7 +20,7 @@ export interface Keys {
   readonly close: () => void;
 }
 
-const directories = ['certsDir', 'encryptDir', 'requestSignaturesDir'] as const;
+const directories = ['certsDir', 'encryptDir', 'requestSignaturesDir', 'responseSignaturesDir'] as const;
 
 const directoryFault = async (path: string): Promise<string | undefined> => {
   try {

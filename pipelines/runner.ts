@@ -29,7 +29,7 @@ export interface RunnerContext {
   /** After each value `refuses` may say something else than before. */
   readonly changes$?: Observable<void>;
   /** What the attempts of one queue need; `stop` ends them, its reason is an AttemptError. */
-  readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
+  readonly contextFor: (queue: QueueName, stop: AbortSignal, broker: QueueBroker) => QueueContext;
   /** Time that running work has to end by itself, ms. */
   readonly drainMs: number;
   /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
@@ -79,7 +79,7 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   const start = (broker: QueueBroker, one: Served): void => {
     const { name } = one;
-    const context = use.contextFor(one, one.stop.signal);
+    const context = use.contextFor(one, one.stop.signal, broker);
     queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;

@@ -19,7 +19,7 @@ export const startRunner = async (options: Options, bus: EventBus): Promise<Runn
     matches: name => options.queueMatch.test(name) && !options.queueMismatch?.test(name),
     refuses: ({ name }) => drivers.keys.refusal(name),
     changes$: drivers.keys.changed$,
-    contextFor: (queue, stop) => drivers.contextFor(queue, stop),
+    contextFor: (queue, stop, broker) => drivers.contextFor(queue, stop, { reporter: broker.reporter?.(queue.name) }),
     drainMs: options.drainTimeoutMs,
     goneAfterMs,
     kill: drivers.kill,

@@ -45,11 +45,8 @@ const open = async ({ payload }: Envelope, clusterKeys: ClusterKeys): Promise<Bu
  */
 export const decrypt = (use: DecryptContext): OperatorFunction<VerifiedAttempt, OpenedAttempt> =>
   mergeMap(async ({ content, ...attempt }) => {
+    if (content.type === 'clear') return { ...attempt, message: content.value, sealed: false };
     const { record } = attempt;
-    if (content.type === 'clear') {
-      record.opened = true;
-      return { ...attempt, message: content.value, sealed: false };
-    }
     const startedAtMs = performance.now();
     const { clear } = content.envelope;
     const plain = await open(content.envelope, use.clusterKeys).catch((error: unknown) => {
@@ -58,7 +55,6 @@ export const decrypt = (use: DecryptContext): OperatorFunction<VerifiedAttempt, 
     });
     const inside = readMessage(plain, use.maxMessageBytes);
     if (inside.type === 'envelope') throw new AttemptError('unopenable', 'there is an envelope in the envelope');
-    record.opened = true;
     use.emit('opened', { durationMs: performance.now() - startedAtMs }, record);
     return { ...attempt, message: inside.value, sealed: true };
   });

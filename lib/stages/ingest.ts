@@ -42,7 +42,6 @@ const takeUp = ({ delivery, credit }: PulledDelivery, use: IngestContext): Taken
   const record: AttemptRecord = {
     queue: delivery.queue.name,
     attempt: identity.accession,
-    opened: false,
     began: false,
   };
   const scope = createScope((what, error) => {

@@ -144,6 +144,21 @@ export const events = table({
     when: 'everything an attempt made is in the store',
     fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
   },
+  'reports-off': {
+    level: 'info',
+    when: 'experiments of a queue are not reported, since there is no key to seal reports with (told once)',
+    fields: { why: 'string' },
+  },
+  'report-failed': {
+    level: 'warn',
+    when: 'a report could not be sent; it is tried again (told once, until one was sent)',
+    fields: { error: 'string' },
+  },
+  'reports-lost': {
+    level: 'warn',
+    when: 'an attempt ended and not all of its reports were sent in time',
+    fields: { lost: 'number', error: 'string' },
+  },
   'duty-late': {
     level: 'warn',
     when: 'a duty at the end of an attempt takes longer than its deadline',

@@ -65,6 +65,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     maxMessageBytes: 1 << 20,
     ledger,
     demand,
+    openReports: () => undefined,
     holdMs: 1000,
     maxAttempts: 3,
     unplacedAfterMs: 86_400_000,

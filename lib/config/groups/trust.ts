@@ -56,9 +56,8 @@ export const trustOptions = rows({
     env: 'RESPONSE_SIGNATURES_DIR',
     type: 'path',
     default: '${CERTS_DIR:-./certs}/queues/response-encrypt',
-    meaning: 'Public keys that reports are sealed with.',
-    state: 'adds',
-    why: 'no reports are sent',
+    meaning: "Public keys that reports are sealed with, each file named with a response queue name's beginning.",
+    state: 'works',
   },
   s3Ca: {
     env: 'S3_CA',
