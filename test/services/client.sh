@@ -3,8 +3,8 @@
 . "$(dirname "$0")/common.sh"
 version=0.0.48.post3
 # What the client reads and writes sealed messages and reports with.
-libraries="protobuf==6.33.0"
-name="studioml-cs-$version-reports"
+libraries="protobuf==6.33.0 pycryptodome==4.4.0 pynacl==1.6.2 sshpubkeys==3.3.1"
+name="studioml-cs-$version-sealed"
 
 # An environment may be moved as long as it is used through its python: bin/python finds pyvenv.cfg beside itself.
 build() {
