@@ -47,6 +47,21 @@ export const commands = {
     flags: [['--json', 'Print one JSON object a line.']],
     load: async () => (await import('./check.ts')).check,
   },
+  keys: {
+    usage: 'cluster|sender|response [--queue-prefix PREFIX] [--out DIR] [--json]',
+    summary:
+      'Make keys where the runner looks for them, and say what each file is for and who gets it. Nothing is written over. Example: runner keys cluster && runner keys sender --queue-prefix rmq_',
+    options: false,
+    flags: [
+      ['cluster', 'The pair that requests are sealed for, 4096 bits, and its passphrase.'],
+      ['sender', 'The pair that a sender signs requests with.'],
+      ['response', 'The pair that a listener opens reports with.'],
+      ['--queue-prefix PREFIX', 'Of a sender or a listener: the beginning of the names of its queues. Default: rmq_'],
+      ['--out DIR', 'Where the directories of keys are made. Default: CERTS_DIR, else ./certs'],
+      ['--json', 'Print one JSON object.'],
+    ],
+    load: async () => (await import('./keys.ts')).keys,
+  },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 
 export type CommandName = keyof typeof commands;

@@ -1,7 +1,8 @@
-import { map, of, pipe, type OperatorFunction } from 'rxjs';
+import { from, map, of, pipe, type OperatorFunction } from 'rxjs';
 import { isolate } from '../lib/flow/isolate.ts';
-import type { FinishedAttempt, PulledDelivery, Settled } from '../lib/model/attempt.ts';
+import type { FinishedAttempt, PulledDelivery, RequestedAttempt, Settled, TakenAttempt } from '../lib/model/attempt.ts';
 import { admit, type AdmitContext } from '../lib/stages/admit.ts';
+import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
 import { execute } from '../lib/stages/execute.ts';
@@ -11,16 +12,21 @@ import { parse } from '../lib/stages/parse.ts';
 import { prepare, type PrepareContext } from '../lib/stages/prepare.ts';
 import { provision } from '../lib/stages/provision.ts';
 import { endOf, recover } from '../lib/stages/recover.ts';
+import { screen, type ScreenContext } from '../lib/stages/screen.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
 import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
+import { verify, type VerifyContext } from '../lib/stages/verify.ts';
 import type { Executor } from '../lib/executors/executor.ts';
 
 /** Everything that the stages of an attempt need. Made by drivers.ts from the options, by tests from fakes. */
 export interface AttemptContext
   extends
     IngestContext,
+    VerifyContext,
+    ScreenContext,
     DecryptContext,
+    AnnounceContext,
     AdmitContext,
     PrepareContext,
     StageInContext,
@@ -31,14 +37,30 @@ export interface AttemptContext
   readonly executors: readonly Executor[];
 }
 
+/** An attempt that ended before it was concluded; who listens is told all the same. */
+const endEarly = async (error: unknown, attempt: TakenAttempt): Promise<FinishedAttempt> => {
+  const end = endOf(error);
+  await attempt.record.reports?.finish(end);
+  return { ...attempt, end };
+};
+
+/** From a message to a request: what is cheap comes before what is not. */
+const read = (use: AttemptContext): OperatorFunction<TakenAttempt, RequestedAttempt> =>
+  pipe(
+    verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
+    screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here stays sealed
+    decrypt(use), // VerifiedAttempt -> OpenedAttempt
+    parse(), // OpenedAttempt -> RequestedAttempt
+  );
+
 /** All stages of one attempt. Each type extends the one before: a stage at the wrong place does not compile. */
 export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use), // PulledDelivery -> TakenAttempt
     isolate(
       pipe(
-        decrypt(use), // TakenAttempt -> OpenedAttempt
-        parse(), // OpenedAttempt -> RequestedAttempt
+        read(use), // TakenAttempt -> RequestedAttempt       nobody is told of what does not get through here
+        announce(use), // RequestedAttempt, told of from here on
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
@@ -53,19 +75,20 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         stageOut(use), // ObservedAttempt -> StoredAttempt        checkpoints on the way, everything at the end
         conclude(use), // StoredAttempt -> FinishedAttempt
       ),
-      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error) }),
+      (error, attempt) => from(endEarly(error, attempt)),
     ),
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 
 /** The same, cut before anything is reserved or run: what `replay --dry-run` shows. */
 export const readPipeline = (
-  use: IngestContext & DecryptContext & SettleContext,
+  use: IngestContext & VerifyContext & DecryptContext & SettleContext,
 ): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use),
     isolate(
       pipe(
+        verify(use),
         decrypt(use),
         parse(),
         map((attempt): FinishedAttempt => ({ ...attempt, end: { cause: 'completed', message: 'a valid request' } })),

@@ -9,8 +9,9 @@ import type { PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
-import type { QueueBroker } from '../lib/queues/queue.ts';
+import type { QueueBroker, Reporter } from '../lib/queues/queue.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
+import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
@@ -21,6 +22,7 @@ import { locate, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
 
 /** After so many releases in a row a queue is left alone for the longest time. Source: spec "Settling". */
@@ -31,11 +33,12 @@ const longestDelayMs = 5 * 60_000;
 export interface Drivers {
   readonly ledger: Ledger;
   readonly brokers: readonly QueueBroker[];
+  readonly keys: Keys;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
   readonly contextFor: (
     queue: QueueName,
     stop: AbortSignal,
-    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>>,
+    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>> & { readonly reporter?: Reporter | undefined },
   ) => QueueContext;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
@@ -75,6 +78,7 @@ const measure = async (options: Options) => ({
 
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
+  const keys = await openKeys(options, emit);
   const home = join(options.workingDir, 'studioml-runner');
   const ledger = new Ledger(await measure(options));
   const demand = new Demand(ledger);
@@ -104,18 +108,32 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
 
+  const deadlineMs = 10_000;
+  const reporting = await createReporting({
+    keysDirectory: options.responseSignaturesDir,
+    emit,
+    redact: text => text,
+    // Before the duty counts as late.
+    deadlineMs: deadlineMs - 500,
+    now: Date.now,
+  });
+
   return {
     ledger,
+    keys,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
-    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000 } = {}) => ({
+    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => ({
       emit,
       host: hostname(),
       stop,
       now,
       clearTextMessages: options.clearTextMessages,
+      senderKey: keys.senders.find,
+      clusterKeys: keys.cluster,
       maxMessageBytes: defaultMaxMessageBytes,
       ledger,
       demand,
+      openReports: attempt => reporting.open(attempt, reporter),
       holdMs,
       maxAttempts: options.maxAttempts,
       unplacedAfterMs: options.unplacedAfterMs,
@@ -127,8 +145,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,
-      duties: [],
-      deadlineMs: 10_000,
+      duties: [{ name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
+      deadlineMs,
       delays,
       takeNext,
       restartMs: 2000,
@@ -136,6 +154,10 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     kill: () => {
       kill.abort();
     },
-    close: closeS3,
+    close: async () => {
+      keys.close();
+      reporting.close();
+      await closeS3();
+    },
   };
 };

@@ -1,4 +1,4 @@
-import { Subscription } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import { AttemptError, messageOf } from '../lib/errors.ts';
 import type { Settled } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
@@ -26,8 +26,10 @@ export interface RunnerContext {
   readonly matches: (name: string) => boolean;
   /** Why a queue that matches can not be served by this runner; undefined where it can. */
   readonly refuses: (queue: QueueName) => string | undefined;
+  /** After each value `refuses` may say something else than before. */
+  readonly changes$?: Observable<void>;
   /** What the attempts of one queue need; `stop` ends them, its reason is an AttemptError. */
-  readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
+  readonly contextFor: (queue: QueueName, stop: AbortSignal, broker: QueueBroker) => QueueContext;
   /** Time that running work has to end by itself, ms. */
   readonly drainMs: number;
   /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
@@ -54,6 +56,8 @@ interface Served extends QueueName {
 export const createRunner = (use: RunnerContext): Runner => {
   /** By broker and name: two brokers may have queues of one name. */
   const served = new Map<string, Served>();
+  /** Those and the ones that take nothing more while their last work ends. */
+  const alive = new Set<Served>();
   const idOf = (broker: QueueBroker, name: string) => `${String(use.brokers.indexOf(broker))}/${name}`;
   const lastNames = new Map<QueueBroker, ReadonlySet<string>>();
   const discovery = new Subscription();
@@ -64,7 +68,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   let drain: NodeJS.Timeout | undefined;
 
   const finishWhenDone = () => {
-    if (!stopping || served.size > 0) return;
+    if (!stopping || alive.size > 0) return;
     clearTimeout(drain);
     const closing = [...use.brokers.map(broker => broker.close()), use.close()];
     void Promise.allSettled(closing).then(results => {
@@ -75,7 +79,7 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   const start = (broker: QueueBroker, one: Served): void => {
     const { name } = one;
-    const context = use.contextFor(one, one.stop.signal);
+    const context = use.contextFor(one, one.stop.signal, broker);
     queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;
@@ -95,25 +99,39 @@ export const createRunner = (use: RunnerContext): Runner => {
   };
 
   const end = (broker: QueueBroker, one: Served): void => {
-    served.delete(idOf(broker, one.name));
+    alive.delete(one);
+    if (served.get(idOf(broker, one.name)) === one) served.delete(idOf(broker, one.name));
     finishWhenDone();
     // It may have come back while its last work was ending.
     look(broker, lastNames.get(broker) ?? new Set());
   };
 
-  const ignored = new Set<string>();
-  const found = (broker: QueueBroker, name: string) => {
+  const ignored = new Map<string, string>();
+  /** Whether a queue must be left alone; told once for each reason. */
+  const ignore = (broker: QueueBroker, name: string): boolean => {
     const id = idOf(broker, name);
     const why = use.refuses({ kind: broker.kind, name });
-    if (why !== undefined) {
-      if (!ignored.has(id)) use.emit('queue-ignored', { why }, { queue: name });
-      ignored.add(id);
-      return;
+    if (why === undefined) ignored.delete(id);
+    else if (ignored.get(id) !== why) {
+      ignored.set(id, why);
+      use.emit('queue-ignored', { why }, { queue: name });
     }
+    return why !== undefined;
+  };
+
+  const found = (broker: QueueBroker, name: string) => {
+    const id = idOf(broker, name);
     const one: Served = { broker, kind: broker.kind, name, until: new AbortController(), stop: new AbortController() };
     served.set(id, one);
+    alive.add(one);
     use.emit('queue-found', {}, { queue: name });
     start(broker, one);
+  };
+
+  /** Take nothing more from a queue; its work goes on to its end. It can be found again meanwhile. */
+  const letGo = (one: Served) => {
+    served.delete(idOf(one.broker, one.name));
+    one.until.abort();
   };
 
   const gone = (one: Served) => {
@@ -127,15 +145,16 @@ export const createRunner = (use: RunnerContext): Runner => {
     for (const name of names) {
       if (!use.matches(name)) continue;
       const one = served.get(idOf(broker, name));
-      if (!one) found(broker, name);
-      else if (one.missing) {
+      const left = ignore(broker, name);
+      if (one && left) letGo(one);
+      else if (!one && !left) found(broker, name);
+    }
+    for (const one of alive) {
+      if (one.broker !== broker) continue;
+      if (names.has(one.name)) {
         clearTimeout(one.missing);
         one.missing = undefined;
-      }
-    }
-    for (const one of served.values()) {
-      if (one.broker !== broker || names.has(one.name) || one.missing) continue;
-      one.missing = setTimeout(gone, use.goneAfterMs, one);
+      } else one.missing ??= setTimeout(gone, use.goneAfterMs, one);
     }
   };
 
@@ -148,8 +167,14 @@ export const createRunner = (use: RunnerContext): Runner => {
     );
   }
 
+  discovery.add(
+    use.changes$?.subscribe(() => {
+      for (const [broker, names] of lastNames) look(broker, names);
+    }),
+  );
+
   const abortAll = (message: string) => {
-    for (const one of served.values()) one.stop.abort(new AttemptError('stopping', message));
+    for (const one of alive) one.stop.abort(new AttemptError('stopping', message));
   };
 
   return {
@@ -159,7 +184,7 @@ export const createRunner = (use: RunnerContext): Runner => {
         stopping = true;
         use.emit('runner-stopping', { why });
         discovery.unsubscribe();
-        for (const one of served.values()) {
+        for (const one of alive) {
           clearTimeout(one.missing);
           one.until.abort();
         }

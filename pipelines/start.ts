@@ -17,11 +17,9 @@ export const startRunner = async (options: Options, bus: EventBus): Promise<Runn
     emit,
     brokers: drivers.brokers,
     matches: name => options.queueMatch.test(name) && !options.queueMismatch?.test(name),
-    refuses: () =>
-      options.clearTextMessages
-        ? undefined
-        : 'CLEAR_TEXT_MESSAGES is false, and there is no cluster key to open sealed messages with',
-    contextFor: (queue, stop) => drivers.contextFor(queue, stop),
+    refuses: ({ name }) => drivers.keys.refusal(name),
+    changes$: drivers.keys.changed$,
+    contextFor: (queue, stop, broker) => drivers.contextFor(queue, stop, { reporter: broker.reporter?.(queue.name) }),
     drainMs: options.drainTimeoutMs,
     goneAfterMs,
     kill: drivers.kill,

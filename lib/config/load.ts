@@ -61,6 +61,12 @@ const relations = (values: Readonly<Record<string, unknown>>, needs: LoadNeeds):
   return faults;
 };
 
+/** The environment as the command line would have it: defaults are made from both. */
+const withFlags = (env: Environment, given: ReadonlyMap<OptionName, string>): Environment => {
+  const flags = [...given].filter(([, text]) => text.trim() !== '').map(([name, text]) => [options[name].env, text]);
+  return { ...env, ...(Object.fromEntries(flags) as Environment) };
+};
+
 /**
  * Options from the command line and the environment, checked; a flag wins over its variable. An unknown variable is no fault,
  * an unknown flag is.
@@ -72,9 +78,12 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
   const faults = [...argumentFaults];
   const ignored: IgnoredOption[] = [];
   const values: Record<string, unknown> = {};
+  const byHand = new Set<OptionName>();
+  const known = withFlags(env, given);
   for (const [name, row] of Object.entries(table)) {
     const text = textOf(row, given.get(name as OptionName), env);
-    const fallback = expandVariables(row.default, env);
+    const fallback = expandVariables(row.default, known);
+    if (text !== undefined) byHand.add(name as OptionName);
     if (text !== undefined && row.state === 'refused') {
       faults.push(`${said(row)}: not yet supported (${row.why ?? ''}); expected it to be left out`);
       continue;
@@ -95,5 +104,5 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
   faults.push(...relations(values, needs));
   if (faults.length !== 0) throw new OptionsError(faults);
   const checked = values as unknown as Options;
-  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored };
+  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored, given: byHand };
 };

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Delivery, QueueName } from './delivery.ts';
+import type { Message } from './envelope.ts';
 import type { Request } from './experiment.ts';
 import type { Cause, End, Exit } from './outcome.ts';
 import type { Grant } from './resources.ts';
@@ -58,8 +59,26 @@ export interface AttemptRecord {
   experiment?: string;
   project?: string;
   request?: Request;
+  /** Of a message that could not be opened: what it says in clear. */
+  timeAddedSeconds?: number;
+  /** Who is told of it while it goes on; absent where nobody listens. */
+  reports?: AttemptReports;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
+}
+
+/** Tells a listener of one attempt. Calls never throw, never wait, and what they keep is bounded. Implemented in lib/reports. */
+export interface AttemptReports {
+  /** Its resources are reserved. */
+  begun(): void;
+  /** The experiment runs. */
+  started(atMs: number): void;
+  stdoutLine(line: string, atMs: number): void;
+  stderrLine(line: string, atMs: number): void;
+  /** How it ended. Resolves when that was told or given up, in bounded time; a second call is the first. Never rejects. */
+  finish(end: End): Promise<void>;
+  /** Let go of what was not told. */
+  close(): void;
 }
 
 /** A message that was taken: it has a name and a scope. */
@@ -69,6 +88,11 @@ export interface TakenAttempt extends PulledDelivery {
   readonly record: AttemptRecord;
   /** Aborts when this attempt must stop: the runner ends, the message is lost. The reason is an AttemptError. */
   readonly signal: AbortSignal;
+}
+
+/** A message that may be opened: its queue's sender has signed it, or it is clear text where that is accepted. */
+export interface VerifiedAttempt extends TakenAttempt {
+  readonly content: Message;
 }
 
 /** A message that was read: clear text, whether it came sealed or not. */

@@ -24,12 +24,12 @@ export interface ObservedRun {
 
 /**
  * Read both streams of a run to their end: to output/output in arrival order, under the file's backpressure, and line by line
- * into the document. When output/output can't be written the run is stopped, and what it still prints is only read.
+ * into the document and to who listens. When output/output can't be written the run is stopped, and what it still prints is only read.
  * @param signal lets go of the streams and the file at once
  * Errors: the signal's reason.
  */
 export const observeRun = async (
-  { run, document, workspace }: RunningAttempt,
+  { run, document, workspace, record: { reports } }: RunningAttempt,
   use: ObserveContext,
   signal: AbortSignal,
 ): Promise<ObservedRun> => {
@@ -55,9 +55,11 @@ export const observeRun = async (
     const drained = Promise.all([
       read('stdout', run.stdout, (line, atMs) => {
         document.stdoutLine(line, atMs);
+        reports?.stdoutLine(line, atMs);
       }),
       read('stderr', run.stderr, (line, atMs) => {
         document.stderrLine(line, atMs);
+        reports?.stderrLine(line, atMs);
       }),
     ]);
     const exit = await orAborted(run.exit, signal);

@@ -1,13 +1,9 @@
 import { AttemptError } from '../errors.ts';
-import type { Envelope } from '../model/envelope.ts';
+import type { Envelope, Message } from '../model/envelope.ts';
 import { Faults, Field } from './field.ts';
 import { defaultMaxMessageBytes, isJsonObject, parseJsonBody, type JsonObject } from './json-body.ts';
 import { readResources } from './resources.ts';
 import { withoutUndefined } from './without-undefined.ts';
-
-/** What a message is: a request in clear text, or a sealed one. */
-export type Message =
-  { readonly type: 'clear'; readonly value: JsonObject } | { readonly type: 'envelope'; readonly envelope: Envelope };
 
 const optionalText = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;

@@ -8,6 +8,7 @@ import { queueId } from '../queues/queue.ts';
 import { deadlineMs } from '../request/effective.ts';
 import type { Demand } from '../resources/demand.ts';
 import type { Ledger } from '../resources/ledger.ts';
+import { listShortages, shortagesByResource } from '../resources/shortages.ts';
 import type { Emit } from '../telemetry/events.ts';
 
 export interface AdmitContext {
@@ -19,9 +20,6 @@ export interface AdmitContext {
   readonly maxAttempts: number;
   readonly now: () => number;
 }
-
-const listed = (lacking: readonly Shortage[]): string =>
-  lacking.map(one => `${one.resource}: asked ${String(one.asked)}, available ${String(one.available)}`).join('; ');
 
 /**
  * Reserve all that the request asks for; the credit goes back as soon as that is decided.
@@ -49,10 +47,10 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       );
     }
     const refuse = (lacking: readonly Shortage[], ever: boolean): never => {
-      use.emit('no-room', { lacking: Object.fromEntries(lacking.map(one => [one.resource, one])), ever }, record);
+      use.emit('no-room', { lacking: shortagesByResource(lacking), ever }, record);
       throw new AttemptError(
         ever ? 'no-room-ever' : 'no-room',
-        `${ever ? 'more than this machine has' : 'more than is free here now'}: ${listed(lacking)}`,
+        `${ever ? 'more than this machine has' : 'more than is free here now'}: ${listShortages(lacking)}`,
       );
     };
     use.demand.remember(queueId(delivery.queue), request.resources);

@@ -39,7 +39,11 @@ const takeUp = ({ delivery, credit }: PulledDelivery, use: IngestContext): Taken
     host: use.host,
     startedAtMs,
   };
-  const record: AttemptRecord = { queue: delivery.queue.name, attempt: identity.accession, began: false };
+  const record: AttemptRecord = {
+    queue: delivery.queue.name,
+    attempt: identity.accession,
+    began: false,
+  };
   const scope = createScope((what, error) => {
     use.emit('release-failed', { what, error: messageOf(error) }, record);
   });

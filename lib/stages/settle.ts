@@ -26,7 +26,7 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
   mergeMap(async attempt => {
     const { delivery, identity, record, end } = attempt;
     const queue = queueId(delivery.queue);
-    const timeAdded = record.request?.timeAddedSeconds;
+    const timeAdded = record.request?.timeAddedSeconds ?? record.timeAddedSeconds;
     const settlement = settlementFor(
       {
         end,

@@ -30,7 +30,7 @@ export const settlementRules: Readonly<Record<Cause, Rule>> = {
   'image-denied': 'reject',
   'no-such-program': 'reject',
 
-  // Sealed for another cluster, or for a key that is yet to come.
+  // Sealed for another cluster, or for a key that is yet to come or has just gone.
   'no-key': 'unplaced',
   'no-interpreter': 'unplaced',
   'no-room-ever': 'unplaced',

@@ -71,11 +71,27 @@ export const events = table({
     when: "a client's lock file is much older than any write; it is passed over",
     fields: { path: 'string', ageMs: 'number' },
   },
+  'key-changed': {
+    level: 'info',
+    when: 'a file of keys was added, changed or removed; it is in effect',
+    fields: { file: 'string', change: 'string' },
+  },
+  'key-unusable': {
+    level: 'warn',
+    when: 'a file of keys can not be used; told once for each state of it',
+    fields: { file: 'string', why: 'string' },
+  },
   'message-taken': {
     level: 'debug',
     when: 'a message was taken from a queue',
     fields: { id: 'string', bytes: 'number' },
   },
+  'fingerprint-mismatch': {
+    level: 'warn',
+    when: 'an envelope names another key than the one that its signature is of; the signature decides',
+    fields: { found: 'string', expected: 'string' },
+  },
+  opened: { level: 'debug', when: 'a sealed message was opened', fields: { durationMs: 'number' } },
   'no-room': {
     level: 'warn',
     when: 'a request needs more than this machine has, or has free',
@@ -127,6 +143,21 @@ export const events = table({
     level: 'debug',
     when: 'everything an attempt made is in the store',
     fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
+  },
+  'reports-off': {
+    level: 'info',
+    when: 'experiments of a queue are not reported, since there is no key to seal reports with (told once)',
+    fields: { why: 'string' },
+  },
+  'report-failed': {
+    level: 'warn',
+    when: 'a report could not be sent; it is tried again (told once, until one was sent)',
+    fields: { error: 'string' },
+  },
+  'reports-lost': {
+    level: 'warn',
+    when: 'an attempt ended and not all of its reports were sent in time',
+    fields: { lost: 'number', error: 'string' },
   },
   'duty-late': {
     level: 'warn',

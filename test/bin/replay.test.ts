@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { layOutCerts } from '../helpers/certs.ts';
 
 const root = join(import.meta.dirname, '../..');
 const recordings = join(root, 'fixtures/recordings');
@@ -54,6 +55,36 @@ t.test('a recorded request of the local queue runs on another directory', async 
   t.ok(existsSync(join(directory, 'storage/experiments')));
 });
 
+t.test('a recorded sealed request runs where its keys are', async t => {
+  const directory = store(t);
+  const certs = layOutCerts(join(t.testdirName, 'keys'));
+  const ended = await replay(
+    t,
+    ...['--encrypt-dir', join(certs, 'message'), '--request-signatures-dir', join(certs, 'queues/signing')],
+    ...['--store', `s3://127.0.0.1:9000=file://${directory}`, join(recordings, 'sealed.ndjson')],
+  );
+  t.match(ended, { code: 0, stdout: /accept +completed +rmq_demo/ });
+  t.match(await replay(t, '--dry-run', '--certs-dir', certs, join(recordings, 'sealed.ndjson')), {
+    code: 0,
+    stdout: /a valid request/,
+  });
+  t.match(await replay(t, '--dry-run', '--certs-dir', certs, join(recordings, 'rabbitmq.ndjson')), {
+    code: 1,
+    stdout: /reject +clear-text-refused .*its queue has the key of a sender/,
+  });
+});
+
+t.test('a directory of keys that is not there is told at once', async t => {
+  store(t);
+  const ended = await replay(t, '--certs-dir', 'nowhere', '--dry-run', join(recordings, 'sealed.ndjson'));
+  t.match(ended, {
+    code: 2,
+    stdout: '',
+    stderr:
+      /^runner: --certs-dir \(CERTS_DIR\): found ".*nowhere", but there is no such directory; expected a directory of keys\n$/,
+  });
+});
+
 t.test('measured by the real clock the recordings are over', async t => {
   store(t);
   const ended = await replay(t, '--now', join(recordings, 'sqs.ndjson'));
@@ -67,9 +98,9 @@ t.test('a dry run reads and starts nothing', async t => {
     '--dry-run',
     ...['directory', 'rabbitmq', 'sealed', 'sqs'].map(name => join(recordings, `${name}.ndjson`)),
   );
-  t.equal(ended.code, 1, 'one of them is sealed');
+  t.equal(ended.code, 1, 'one of them is sealed, and there are no keys');
   t.equal(ended.stdout.match(/a valid request/g)?.length, 4);
-  t.match(ended.stdout, /release +no-key .* holds no cluster key/);
+  t.match(ended.stdout, /reject +bad-signature .* no key of a sender/);
   t.notOk(existsSync(join(t.testdirName, 'work', 'studioml-runner', 'experiments')));
 });
 
@@ -107,12 +138,12 @@ t.test('outcomes come in the order of the recordings, aligned', async t => {
       ['1', 'accept', 'completed', 'local_demo'],
       ['2', 'accept', 'completed', 'rmq_demo'],
       ['3', 'release', 'no-room-ever', 'rmq_demo'],
-      ['4', 'release', 'no-key', 'rmq_demo'],
+      ['4', 'reject', 'bad-signature', 'rmq_demo'],
       ['5', 'accept', 'completed', 'sqs_demo'],
     ],
   );
-  t.match(lines[3], /holds no cluster key/);
-  t.equal(new Set(lines.map(line => /(?:exited|more than|the message)/.exec(line)?.index)).size, 1);
+  t.match(lines[3], /no key of a sender/);
+  t.equal(new Set(lines.map(line => /(?:exited|more than|there is no)/.exec(line)?.index)).size, 1);
 });
 
 t.test('a name in a recording cannot steer the terminal', async t => {

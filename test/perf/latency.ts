@@ -1,19 +1,12 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { barePython, runBare } from './bare.ts';
 import type { Bench } from './bench.ts';
 import { isSettled, Load, percentile } from './load.ts';
+import { now, stamps } from './stamps.ts';
 
 const times = 50;
 const program = join(import.meta.dirname, 'programs/stamp.py');
-
-/** The moments (ms since the epoch) that stamp.py noted. */
-const stamps = async (file: string): Promise<Map<string, number>> => {
-  const lines = (await readFile(file, 'utf8')).trim().split('\n');
-  return new Map(lines.map(line => line.split(' ')).map(([id = '', at = '']) => [id, Number(at) * 1000]));
-};
-
-const now = () => performance.timeOrigin + performance.now();
 
 /** Publish to the first line of the experiment on an idle runner with a warm environment, over a bare start of the same program. */
 export const bench: Bench = {

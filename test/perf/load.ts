@@ -92,20 +92,31 @@ export class Load {
     return key;
   }
 
-  /** Publish a request for one of the programs. Resolves when the broker has confirmed it; returns the experiment's key. */
-  async publish(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
+  /** A request for one of the programs. */
+  async request(file: string, more: Partial<RequestParts> = {}): Promise<{ key: string; request: unknown }> {
     const timeAddedMs = Date.now();
     const key = `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
     const workspaceKey = await this.workspace(file);
     const request = buildRequest({ key, filename: file, workspaceKey, store: this.#store, timeAddedMs, ...more });
-    const body = Buffer.from(JSON.stringify(request));
+    return { key, request };
+  }
+
+  /** Publish a request for one of the programs. Resolves when the broker has confirmed it; returns the experiment's key. */
+  async publish(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
+    const { key, request } = await this.request(file, more);
+    await this.send(queue, JSON.stringify(request));
+    return key;
+  }
+
+  /** Publish a message. Resolves when the broker has confirmed it. */
+  async send(queue: string, message: string): Promise<void> {
+    const body = Buffer.from(message);
     await new Promise<void>((resolve, reject) => {
       this.#channel.publish('StudioML.topic', `StudioML.${queue}`, body, {}, error => {
         if (error) reject(error as Error);
         else resolve();
       });
     });
-    return key;
   }
 
   /** Start a runner on these queues with so many slots, ready to take work. */

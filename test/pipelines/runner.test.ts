@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Subject } from 'rxjs';
 import t from 'tap';
 import { AttemptError } from '../../lib/errors.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -278,6 +279,48 @@ t.test('queues that do not match, and those that are refused, are left alone', a
     rig.events.filter(one => one.event === 'queue-ignored').map(one => [one.queue, one.fields['why']]),
     [['rmq_sealed', 'no key']],
   );
+});
+
+t.test('a queue that is refused from now on is let go, and taken up again, while its work goes on', async t => {
+  const gate = Promise.withResolvers<void>();
+  const changes$ = new Subject<void>();
+  let why: string | undefined;
+  const rig = createRig(t, {
+    executor: new ScriptedExecutor(({ request }) => (request.key === 'long' ? { until: gate.promise } : {})),
+    runner: { refuses: () => why, changes$ },
+  });
+  const refuse = (reason: string | undefined) => {
+    why = reason;
+    changes$.next();
+  };
+  rig.broker.publish('rmq_a', rig.request('long'));
+  await eventually(() => {
+    assert.equal(rig.executor.running, 1);
+  });
+  refuse('no key');
+  refuse('no key');
+  rig.broker.publish('rmq_a', rig.request('next'));
+  await delay(50);
+  t.equal(rig.broker.depth('rmq_a'), 1, 'nothing more is taken');
+  refuse('another reason');
+  refuse(undefined);
+  await settledCount(rig, 1);
+  t.match(rig.settled[0], { experiment: 'next', settlement: 'accept' }, 'the work of before does not keep it');
+  refuse('no key');
+  gate.resolve();
+  await settledCount(rig, 2);
+  t.match(rig.settled[1], { experiment: 'long', settlement: 'accept' });
+  t.strictSame(
+    rig.events.filter(one => one.event.startsWith('queue-')).map(one => [one.event, one.fields['why']]),
+    [
+      ['queue-found', undefined],
+      ['queue-ignored', 'no key'],
+      ['queue-ignored', 'another reason'],
+      ['queue-found', undefined],
+      ['queue-ignored', 'no key'],
+    ],
+  );
+  await isWhole(rig);
 });
 
 t.test('stopping gives running work back, stored, and ends clean', async t => {
