@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
@@ -94,11 +94,7 @@ export class Load {
 
   /** Publish a request for one of the programs. Resolves when the broker has confirmed it; returns the experiment's key. */
   async publish(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
-    const timeAddedMs = Date.now();
-    const key = `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
-    const workspaceKey = await this.workspace(file);
-    const request = buildRequest({ key, filename: file, workspaceKey, store: this.#store, timeAddedMs, ...more });
-    const body = Buffer.from(JSON.stringify(request));
+    const { key, body } = await this.#request(file, more);
     await new Promise<void>((resolve, reject) => {
       this.#channel.publish('StudioML.topic', `StudioML.${queue}`, body, {}, error => {
         if (error) reject(error as Error);
@@ -106,6 +102,23 @@ export class Load {
       });
     });
     return key;
+  }
+
+  /** Put a request for one of the programs into a directory queue; returns the experiment's key. */
+  async put(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
+    const { key, body } = await this.#request(file, more);
+    const draft = join(this.directory, key);
+    await writeFile(draft, body);
+    await rename(draft, join(queue, key));
+    return key;
+  }
+
+  async #request(file: string, more: Partial<RequestParts>): Promise<{ readonly key: string; readonly body: Buffer }> {
+    const timeAddedMs = Date.now();
+    const key = `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
+    const workspaceKey = await this.workspace(file);
+    const request = buildRequest({ key, filename: file, workspaceKey, store: this.#store, timeAddedMs, ...more });
+    return { key, body: Buffer.from(JSON.stringify(request)) };
   }
 
   /** Start a runner on these queues with so many slots, ready to take work. */
