@@ -52,17 +52,18 @@ export interface DriverSettings {
 /** Drivers are loaded when their options ask for them, so that an idle runner stays small. */
 const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> => {
   const brokers: QueueBroker[] = [];
+  const { leaseMs } = options;
   if (options.amqpUrls.length > 0) {
     const { createRabbitmqBroker } = await import('../lib/queues/rabbitmq/broker.ts');
     for (const [index, url] of options.amqpUrls.entries()) {
       const managementUrl = options.amqpMgtUrls[index];
-      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, emit }));
+      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, leaseMs, emit }));
     }
   }
   if (options.queueRoot !== undefined) {
     const { createDirectoryBroker } = await import('../lib/queues/directory/broker.ts');
     const runnerId = `${hostname()}-${String(process.pid)}`;
-    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs: options.leaseMs, emit }));
+    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs, emit }));
   }
   return brokers;
 };

@@ -48,6 +48,11 @@ export const events = table({
     fields: { broker: 'string', reason: 'string' },
   },
   'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
+  'lease-unavailable': {
+    level: 'warn',
+    when: "the broker's user may not declare queues: a message is held unacknowledged while it runs, for as long as the broker lets it",
+    fields: { broker: 'string', why: 'string' },
+  },
   'discovery-failed': {
     level: 'warn',
     when: 'the list of queues could not be had; the last one stands',

@@ -100,7 +100,7 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     const { harness, name, queue } = await scene(t);
     await harness.publish(name, 'again');
     const first = await take(queue);
-    await first.begin(1);
+    await first.begin(1, 'key');
     await first.settle({ type: 'release', delayMs: 0 });
     const second = await take(queue);
     t.match(second, { attemptsBefore: 0, history: [] });

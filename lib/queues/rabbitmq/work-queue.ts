@@ -4,21 +4,29 @@ import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import { alarm } from './alarm.ts';
-import { isNotFound, onThrowAwayChannel } from './channels.ts';
+import { isAccessRefused, isNotFound, onThrowAwayChannel } from './channels.ts';
 import type { Connection, LiveConnection } from './connection.ts';
+import type { DeadLetterPolicy } from './dead-letter-policy.ts';
 import { createDelivery } from './delivery.ts';
+import { bindHome } from './lease/hold-in-lease.ts';
+import type { Leases } from './lease/keeper.ts';
+import { patience } from './patience.ts';
+import { commitTransaction, selectTransactions } from './transaction.ts';
 
 export interface WorkQueueSettings {
   readonly connection: Connection;
   readonly name: string;
-  /** Whether the queue has a dead-letter policy of its own. */
-  readonly hasDeadLetterPolicy: (signal: AbortSignal) => Promise<boolean>;
+  readonly leases: Leases;
+  /** Where the queue's own policy sends dead letters. */
+  readonly deadLetterPolicy: (signal: AbortSignal) => Promise<DeadLetterPolicy | undefined>;
   readonly now: () => number;
 }
 
 interface LiveChannel {
   readonly channel: Channel;
   readonly live: LiveConnection;
+  /** Whether what is taken on it can be leased: then it is transactional. */
+  readonly leased: boolean;
   /** Aborts when the channel or its connection ends; the reason is what the broker said. */
   readonly ended: AbortSignal;
   /** Deliveries that are out and need the channel. */
@@ -36,14 +44,13 @@ const againMs = 20;
  * consumer with prefetch 1 is the alarm, cancelled at its first delivery. A consumer that stayed would hold a message that
  * this runner has no room for.
  */
-export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: WorkQueueSettings): WorkQueue => {
+export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
+  const { connection, leases, name, deadLetterPolicy, now } = settings;
   const queue = { kind: 'rabbitmq', name } as const;
   let opened: Promise<LiveChannel> | undefined;
   const closing = new AbortController();
 
-  // Not for one call: who gives up waiting for the channel leaves it to the next.
-  const open = async (): Promise<LiveChannel> => {
-    const live = await connection.current(closing.signal);
+  const openChannel = async (live: LiveConnection, leased: boolean): Promise<LiveChannel> => {
     const channel = await live.model.createChannel();
     const ended = new AbortController();
     channel.on('error', (error: Error) => {
@@ -53,7 +60,22 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
       ended.abort(new Error('the channel was closed'));
     });
     await channel.prefetch(1);
-    return { channel, live, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
+    if (leased) {
+      // So that they find home from a lease; a queue that comes again is bound again.
+      await bindHome(channel, name);
+      await selectTransactions(channel);
+    }
+    return { channel, live, leased, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
+  };
+
+  // Not for one call: who gives up waiting for the channel leaves it to the next.
+  const open = async (): Promise<LiveChannel> => {
+    const live = await connection.current(closing.signal);
+    const leased = await leases.offeredOn(live);
+    return openChannel(live, leased).catch((error: unknown) => {
+      if (!leased || !isAccessRefused(error)) throw error;
+      return openChannel(live, false);
+    });
   };
 
   const current = async (): Promise<LiveChannel> => {
@@ -99,19 +121,28 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
     await orAborted(channel.close(), ended).catch(() => undefined);
   };
 
+  const commitOn = async ({ channel, leased, ended }: LiveChannel): Promise<void> => {
+    if (leased) await orAborted(commitTransaction(channel), ended);
+  };
+
+  const giveBackOn = (one: LiveChannel) => (message: GetMessage | ConsumeMessage) => {
+    one.channel.nack(message, false, true);
+    void commitOn(one).catch(() => undefined);
+  };
+
   const deliver = (message: GetMessage | ConsumeMessage, one: LiveChannel): Delivery => {
-    const { channel, live, ended } = one;
+    const { channel, live, leased, ended } = one;
     one.out += 1;
     return createDelivery({
       queue,
       message,
+      connection,
       channel,
-      publisher: () => live.publisher(),
-      declareDead: async dead => {
-        await onThrowAwayChannel(live.model, asking => asking.assertQueue(dead, { durable: true }));
-      },
+      live,
+      commit: () => commitOn(one),
+      leases: leased ? leases : undefined,
       ended,
-      hasDeadLetterPolicy,
+      deadLetterPolicy,
       now,
       onSettled: () => {
         one.out -= 1;
@@ -121,7 +152,7 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
   };
 
   /** One message; where the caller gave up before the broker answered, it goes back. */
-  const get = ({ channel, ended }: LiveChannel, signal: AbortSignal): Promise<GetMessage | false> =>
+  const get = (one: LiveChannel, signal: AbortSignal): Promise<GetMessage | false> =>
     new Promise((resolve, reject) => {
       let left = false;
       const onAbort = () => {
@@ -129,11 +160,11 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
         reject(signal.reason as Error);
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      channel
+      one.channel
         .get(name)
         .then(message => {
           if (!left) resolve(message);
-          else if (message !== false && !ended.aborted) channel.nack(message, false, true);
+          else if (message !== false && !one.ended.aborted) giveBackOn(one)(message);
         }, reject)
         .finally(() => {
           signal.removeEventListener('abort', onAbort);
@@ -151,7 +182,15 @@ export const createWorkQueue = ({ connection, name, hasDeadLetterPolicy, now }: 
       onChannel(signal, async one => {
         const { messageCount } = await orAborted(one.channel.checkQueue(name), signal);
         if (messageCount > 0) return undefined;
-        const message = await alarm({ channel: one.channel, queue: name, ended: one.ended, signal });
+        const { channel, live, leased, ended } = one;
+        const message = await alarm({
+          channel,
+          queue: name,
+          giveBack: giveBackOn(one),
+          arguments: leased ? {} : patience(live.model),
+          ended,
+          signal,
+        });
         if (message === undefined) throw new QueueGone(queue);
         return deliver(message, one);
       }),
