@@ -17,7 +17,7 @@ import { Demand } from '../lib/resources/demand.ts';
 import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
-import { locate, type LocateContext } from '../lib/storage/locate.ts';
+import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
@@ -125,6 +125,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
       keepWorkspaces: options.debug,
       locate: find,
+      // What is replayed is run again on purpose.
+      locateMetadata: ({ request, delivery }) =>
+        settings.queues === false ? undefined : locateDatabase(request, delivery.queue.kind, stores),
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,

@@ -87,6 +87,16 @@ export const events = table({
     fields: { lacking: 'object', ever: 'boolean' },
   },
   admitted: { level: 'info', when: 'resources are reserved', fields: { granted: 'object', waitedMs: 'number' } },
+  'fence-failed': {
+    level: 'warn',
+    when: "the mark that keeps attempts of one experiment apart could not be read or written in the experiment's metadata store; the attempt goes on without",
+    fields: { error: 'string' },
+  },
+  'stood-back': {
+    level: 'warn',
+    when: 'another attempt of the experiment has begun: this one stores nothing more',
+    fields: { cause: 'string', by: 'string', byAttempt: 'number' },
+  },
   staged: {
     level: 'debug',
     when: 'every input is in place',
