@@ -8,6 +8,7 @@ import type { Test } from 'tap';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { eventually } from './eventually.ts';
+import { needService } from './services.ts';
 import { RunnerProcess, type EventLine } from './runner-process.ts';
 import { bodyOf, tarOf } from './tars.ts';
 
@@ -204,3 +205,13 @@ export const settledBy = (runner: RunnerProcess, key: string, timeoutMs = 60_000
     },
     { timeoutMs },
   );
+
+/** A scene on the broker of all tests; undefined where there is none. */
+export const openOutageScene = async (t: Test): Promise<OutageScene | undefined> => {
+  const url = needService(t, 'TEST_AMQP_URL');
+  const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
+  if (!url || !managementUrl) return undefined;
+  const scene = new OutageScene(t, { url, managementUrl });
+  await scene.declare();
+  return scene;
+};

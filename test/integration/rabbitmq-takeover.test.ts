@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { eventually } from '../helpers/eventually.ts';
-import { OutageScene, settledBy, settlementsOf } from '../helpers/outage-scene.ts';
-import { needService } from '../helpers/services.ts';
-
-const openScene = async (t: Test): Promise<OutageScene | undefined> => {
-  const url = needService(t, 'TEST_AMQP_URL');
-  const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
-  if (!url || !managementUrl) return undefined;
-  const scene = new OutageScene(t, { url, managementUrl });
-  await scene.declare();
-  return scene;
-};
+import { openOutageScene, settledBy, settlementsOf } from '../helpers/outage-scene.ts';
 
 t.test('a runner that is killed: another starts its work within the lease, counted', { timeout: 110_000 }, async t => {
-  const scene = await openScene(t);
+  const scene = await openOutageScene(t);
   if (!scene) return;
   const killed = await scene.runner();
   const key = await scene.submit();
@@ -40,33 +30,8 @@ t.test('a runner that is killed: another starts its work within the lease, count
   );
 });
 
-t.test(
-  'a runner that is stopped past its lease finds its work with another, and stores nothing over it',
-  { timeout: 110_000 },
-  async t => {
-    const scene = await openScene(t);
-    if (!scene) return;
-    const stopped = await scene.runner();
-    const key = await scene.submit();
-    const [first] = await scene.running();
-    const other = await scene.runner();
-    stopped.signal('SIGSTOP');
-    const [, second] = await scene.running(2, 60_000);
-    t.not(first, second);
-    scene.letEnd();
-    t.match(await settledBy(other, key), { settlement: 'accept', cause: 'completed' });
-    // By now both programs have ended, and only one runner has told.
-    stopped.signal('SIGCONT');
-    t.match(await settledBy(stopped, key), { settlement: 'none', cause: 'lease-lost' }, 'it says why it stood back');
-    t.equal(await scene.output(key), `ran as ${String(second)}\n`, 'the results of the newer attempt stand');
-    t.equal(settlementsOf(other, key).length, 1);
-    t.match(await scene.fence(key), { attempt: 2, state: 'done' });
-    t.strictSame(scene.runs(), [first, second], 'and nobody started it once more');
-  },
-);
-
 t.test('a runner that stops in order gives its work back, uncounted', { timeout: 110_000 }, async t => {
-  const scene = await openScene(t);
+  const scene = await openOutageScene(t);
   if (!scene) return;
   const leaving = await scene.runner();
   const key = await scene.submit();
@@ -82,7 +47,7 @@ t.test('a runner that stops in order gives its work back, uncounted', { timeout:
 });
 
 t.test('a message about something that is done is accepted without a run', { timeout: 60_000 }, async t => {
-  const scene = await openScene(t);
+  const scene = await openOutageScene(t);
   if (!scene) return;
   const runner = await scene.runner();
   scene.letEnd();

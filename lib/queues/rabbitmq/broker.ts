@@ -41,7 +41,8 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
   // Names the lease queues. Containers that follow one another have one host name and one process id.
   const runner = `${hostname().slice(0, 150)}-${String(process.pid)}-${randomBytes(4).toString('hex')}`;
   const leases = createLeases({ connection, runner, leaseMs, emit });
-  const stopSweeping = managementUrl && sweepLeaseQueues({ connection, managementUrl, vhost, runner, everyMs: leaseMs });
+  const stopSweeping =
+    managementUrl && sweepLeaseQueues({ connection, managementUrl, vhost, runner, everyMs: leaseMs });
 
   const find = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });

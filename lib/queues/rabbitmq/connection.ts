@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
-import { asError, messageOf } from '../../errors.ts';
+import { messageOf } from '../../errors.ts';
 import { orAborted, sleep, within } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 
@@ -8,6 +8,13 @@ export interface ConnectionSettings {
   /** `amqp(s)://user:password@host:port/vhost` */
   readonly url: string;
   readonly emit: Emit;
+}
+
+/**
+ * Thrown when: this side ended the connection. The broker may not know yet.
+ */
+export class ConnectionGivenUp extends Error {
+  override readonly name = 'ConnectionGivenUp';
 }
 
 /** One connection that comes back by itself. */
@@ -99,7 +106,7 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
         })),
       ended: ended.signal,
       fail: thrown => {
-        if (!ended.signal.aborted) cutOff(model, asError(thrown));
+        if (!ended.signal.aborted) cutOff(model, new ConnectionGivenUp(messageOf(thrown), { cause: thrown }));
       },
     };
   };

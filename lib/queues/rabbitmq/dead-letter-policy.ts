@@ -20,8 +20,7 @@ export const findDeadLetterPolicy =
     try {
       const path = `/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`;
       const info = ((await ask(managementUrl, path, signal)) ?? {}) as QueueInfo;
-      const find = (setting: string) =>
-        info.arguments?.[`x-${setting}`] ?? info.effective_policy_definition?.[setting];
+      const find = (setting: string) => info.arguments?.[`x-${setting}`] ?? info.effective_policy_definition?.[setting];
       const [exchange, routingKey] = [find('dead-letter-exchange'), find('dead-letter-routing-key')];
       if (typeof exchange !== 'string') return undefined;
       return { exchange, ...(typeof routingKey === 'string' ? { routingKey } : {}) };

@@ -79,7 +79,11 @@ const carried = [
  * How a copy of a message is published: with its properties, on disk. `userId` is left out, since the broker takes a user's own
  * name only, and `expiration` unless it is given: a copy in a lease lives as long as its queue says.
  */
-export const publishOptions = (properties: MessageProperties, headers: Headers, expiration?: string): Options.Publish => ({
+export const publishOptions = (
+  properties: MessageProperties,
+  headers: Headers,
+  expiration?: string,
+): Options.Publish => ({
   ...Object.fromEntries(carried.flatMap(name => (properties[name] === undefined ? [] : [[name, properties[name]]]))),
   persistent: true,
   mandatory: true,

@@ -106,7 +106,9 @@ export class LeaseBook {
 
   /** Send home, counted, whatever is held. */
   async returnAll(session: LeaseSession): Promise<void> {
-    const held = this.entries.flatMap(entry => (entry.copy?.session === session ? [{ entry, tag: entry.copy.tag }] : []));
+    const held = this.entries.flatMap(entry =>
+      entry.copy?.session === session ? [{ entry, tag: entry.copy.tag }] : [],
+    );
     if (held.length === 0) return;
     await session.transact(channel => {
       for (const { entry, tag } of held) {

@@ -11,10 +11,7 @@ export interface HeldOver {
  * @param working queues that leases are held for
  * @param generation counts the connections; undefined while there is none
  */
-export const createHeldOver = (
-  working: () => readonly string[],
-  generation: () => number | undefined,
-): HeldOver => {
+export const createHeldOver = (working: () => readonly string[], generation: () => number | undefined): HeldOver => {
   /** The connection at which a queue was last seen. */
   let seen = new Map<string, number>();
   return {

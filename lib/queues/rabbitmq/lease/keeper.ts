@@ -155,7 +155,11 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     entry.state = 'withdrawn';
     unlock(entry);
     if (entry.copy) book.forget(entry);
-    else void sleep(leaseMs, closing.signal).then(() => book.forget(entry), () => undefined);
+    else
+      void sleep(leaseMs, closing.signal).then(
+        () => book.forget(entry),
+        () => undefined,
+      );
   };
 
   const entryFor = ({ queue, message, attempt, key }: Taking): LeaseEntry => {

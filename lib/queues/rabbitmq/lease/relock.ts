@@ -1,6 +1,6 @@
-import { asError } from '../../../errors.ts';
+import { messageOf } from '../../../errors.ts';
 import { sleep } from '../../../flow/wait.ts';
-import { heartbeatMs, type LiveConnection } from '../connection.ts';
+import { ConnectionGivenUp, heartbeatMs, type LiveConnection } from '../connection.ts';
 import type { LeaseEntry } from './entry.ts';
 import type { RunLocks } from './run-locks.ts';
 import { heldMs, waitingMs } from './topology.ts';
@@ -23,7 +23,8 @@ const clearingMs = 1000;
  * decided on may be unknown there, for as long as heartbeats may be missed.
  */
 const oursUntilMs = (entry: LeaseEntry, { lastEnd, leaseMs }: RelockContext): number => {
-  const decidedHere = /heartbeat|lease/i.test(asError(lastEnd.reason).message);
+  const { reason } = lastEnd;
+  const decidedHere = reason instanceof ConnectionGivenUp || /heartbeat/i.test(messageOf(reason));
   const unnoticedMs = lastEnd.atMs + (decidedHere ? 3 * heartbeatMs : clearingMs);
   return Math.max(unnoticedMs, entry.renewedAtMs + heldMs(leaseMs) + waitingMs(leaseMs));
 };

@@ -97,7 +97,7 @@ export const openSession = async (settings: SessionSettings): Promise<LeaseSessi
     },
     leave: async () => {
       leaving = true;
-      await orAborted(channel.close(), ended);
+      await orAborted(channel.close(), live.ended);
     },
   };
   return session;

@@ -6,7 +6,8 @@ import { headerNames } from '../message.ts';
 const prefix = 'studioml.lease.';
 export const leaseQueueOf = (runner: string, part: 'held' | 'waiting'): string => `${prefix}${runner}.${part}`;
 /** Whose lease queue this is. */
-export const runnerOf = (queue: string): string | undefined => /^studioml\.lease\.(.+)\.(?:held|waiting)$/.exec(queue)?.[1];
+export const runnerOf = (queue: string): string | undefined =>
+  /^studioml\.lease\.(.+)\.(?:held|waiting)$/.exec(queue)?.[1];
 
 /** Where copies come home: each work queue is bound to it by its own name. */
 export const returnExchange = 'studioml.return';
