@@ -1,8 +1,11 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { asError } from '../../errors.ts';
+import type { InTurn } from '../../flow/in-turn.ts';
 
 export interface AlarmSettings {
   readonly channel: Channel;
+  /** Whose turn it is on the channel. */
+  readonly inTurn: InTurn;
   readonly queue: string;
   /** Put back what comes too late. */
   readonly giveBack: (message: ConsumeMessage) => void;
@@ -20,11 +23,12 @@ export interface AlarmSettings {
  */
 export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefined> =>
   new Promise((resolve, reject) => {
-    const { channel, queue, giveBack, ended, signal } = settings;
+    const { channel, inTurn, queue, giveBack, ended, signal } = settings;
     let tag: string | undefined;
     let done = false;
     const cancel = () => {
-      if (tag !== undefined && !ended.aborted) void channel.cancel(tag).catch(() => undefined);
+      const consumer = tag;
+      if (consumer !== undefined && !ended.aborted) void inTurn(() => channel.cancel(consumer)).catch(() => undefined);
     };
     const finish = (act: () => void) => {
       if (done) return;
@@ -60,7 +64,7 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
         resolve(message ?? undefined);
       });
     };
-    channel.consume(queue, onMessage, { arguments: settings.arguments ?? {} }).then(({ consumerTag }) => {
+    inTurn(() => channel.consume(queue, onMessage, { arguments: settings.arguments ?? {} })).then(({ consumerTag }) => {
       tag = consumerTag;
       if (done) cancel();
     }, fail);

@@ -1,3 +1,5 @@
+import type { Channel } from 'amqplib';
+import type { InTurn } from '../../flow/in-turn.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { readPast } from '../history.ts';
 import { settleHold, type Hold } from './hold.ts';
@@ -9,6 +11,9 @@ import { headerNames, originalHeaders } from './message.ts';
 export { deadQueueOf } from './dead-queue.ts';
 
 export interface DeliverySettings extends HoldOnChannelSettings {
+  readonly channel: Channel;
+  /** Whose turn it is on the channel. */
+  readonly inTurn: InTurn;
   /** Absent where the broker offers none: then the message stays on its channel until it is settled. */
   readonly leases: Leases | undefined;
   /** Called once, when the message needs its channel no longer. */
@@ -21,7 +26,7 @@ export interface DeliverySettings extends HoldOnChannelSettings {
  * carry the number of the attempt: if the runner dies, the message comes home counted.
  */
 export const createDelivery = (settings: DeliverySettings): Delivery => {
-  const { queue, message, channel, live, ended, leases, onSettled, now } = settings;
+  const { queue, message, channel, inTurn, live, ended, leases, onSettled, now } = settings;
   const headers = originalHeaders(message.properties.headers);
   const past = readPast(headers[headerNames.attempt], headers[headerNames.history]);
   const onChannel = holdOnChannel(settings);
@@ -46,7 +51,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     begin: async (attempt, key) => {
       lost.signal.throwIfAborted();
       if (!leases) return;
-      const entry = await leases.take({ queue: queue.name, message, attempt, key, channel, live, ended });
+      const entry = await leases.take({ queue: queue.name, message, attempt, key, channel, inTurn, live, ended });
       onChannel.letGo();
       hold = holdInLease(settings, leases, entry);
       hear(hold);

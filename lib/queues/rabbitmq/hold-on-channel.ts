@@ -6,17 +6,16 @@ import type { HeldMessage, Hold } from './hold.ts';
 import { publishBack, publishLetter } from './publish.ts';
 
 export interface HoldOnChannelSettings extends HeldMessage {
-  readonly channel: Channel;
   readonly live: LiveConnection;
-  /** Make what was said on the channel count. */
-  readonly commit: () => Promise<void>;
+  /** Say something on the channel, and make it count. */
+  readonly say: (what: (channel: Channel) => void) => Promise<void>;
   /** Aborts when the channel ends: the broker gives the message to somebody else. */
   readonly ended: AbortSignal;
 }
 
 /** A message that is held unacknowledged on the channel it came on. `letGo`: it is held otherwise, or settled. */
 export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo(): void } => {
-  const { queue, message, channel, live, commit, ended } = settings;
+  const { queue, message, live, ended } = settings;
   const lost = new AbortController();
   const lose = () => {
     lost.abort(
@@ -32,16 +31,15 @@ export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo()
   else ended.addEventListener('abort', lose, { once: true });
 
   /** Say it to the broker, unless there is nobody to say it to. */
-  const say = async (what: () => void): Promise<void> => {
+  const say = async (what: (channel: Channel) => void): Promise<void> => {
     if (ended.aborted) {
       throw new Error('the channel that held the message ended; the broker gives it out again', {
         cause: ended.reason,
       });
     }
-    what();
-    await commit();
+    await settings.say(what);
   };
-  const ack = () => say(() => channel.ack(message));
+  const ack = () => say(channel => channel.ack(message));
 
   return {
     lost: lost.signal,
@@ -49,7 +47,7 @@ export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo()
       ended.removeEventListener('abort', lose);
     },
     accept: ack,
-    release: () => say(() => channel.nack(message, false, true)),
+    release: () => say(channel => channel.nack(message, false, true)),
     retry: async headers => {
       if (!ended.aborted) await publishBack(live, settings, headers);
       await ack();

@@ -20,5 +20,8 @@ const call = async (channel: Channel, method: number): Promise<void> => {
 /** From now on what this channel publishes and acknowledges counts only once it is committed, all of it or nothing. */
 export const selectTransactions = (channel: Channel): Promise<void> => call(channel, select);
 
-/** Resolves when what was published and acknowledged since the last commit is done, and safe on disk where it is durable. */
+/**
+ * While it is not answered nothing else may be said on the channel: the broker ends the connection over it.
+ * Resolves when what was published and acknowledged since the last commit is done, and safe on disk where it is durable.
+ */
 export const commitTransaction = (channel: Channel): Promise<void> => call(channel, commit);

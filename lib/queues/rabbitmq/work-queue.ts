@@ -1,5 +1,6 @@
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
 import { asError, AttemptError } from '../../errors.ts';
+import { createTurns, type InTurn } from '../../flow/in-turn.ts';
 import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
@@ -25,6 +26,8 @@ export interface WorkQueueSettings {
 interface LiveChannel {
   readonly channel: Channel;
   readonly live: LiveConnection;
+  /** One thing at a time: nothing may be said on a transactional channel while it commits. */
+  readonly inTurn: InTurn;
   /** Whether what is taken on it can be leased: then it is transactional. */
   readonly leased: boolean;
   /** Aborts when the channel or its connection ends; the reason is what the broker said. */
@@ -65,7 +68,8 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       await bindHome(channel, name);
       await selectTransactions(channel);
     }
-    return { channel, live, leased, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
+    const inTurn = createTurns();
+    return { channel, inTurn, live, leased, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
   };
 
   // Not for one call: who gives up waiting for the channel leaves it to the next.
@@ -115,31 +119,38 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
     }
   };
 
-  const closeIfUnused = async ({ channel, ended, out }: LiveChannel): Promise<void> => {
+  const closeIfUnused = async ({ channel, inTurn, ended, out }: LiveChannel): Promise<void> => {
     if (out > 0 || !closing.signal.aborted || ended.aborted) return;
     // A channel whose connection ends meanwhile never answers.
-    await orAborted(channel.close(), ended).catch(() => undefined);
+    const closed = inTurn(() => channel.close());
+    await orAborted(closed, ended).catch(() => undefined);
   };
 
-  const commitOn = async ({ channel, leased, ended }: LiveChannel): Promise<void> => {
-    if (leased) await orAborted(commitTransaction(channel), ended);
+  /** Say something on a channel, and make it count. */
+  const sayOn = async (one: LiveChannel, what: (channel: Channel) => void): Promise<void> => {
+    const { channel, inTurn, leased, ended } = one;
+    const said = inTurn(async () => {
+      what(channel);
+      if (leased) await commitTransaction(channel);
+    });
+    await orAborted(said, ended);
   };
 
   const giveBackOn = (one: LiveChannel) => (message: GetMessage | ConsumeMessage) => {
-    one.channel.nack(message, false, true);
-    void commitOn(one).catch(() => undefined);
+    void sayOn(one, channel => channel.nack(message, false, true)).catch(() => undefined);
   };
 
   const deliver = (message: GetMessage | ConsumeMessage, one: LiveChannel): Delivery => {
-    const { channel, live, leased, ended } = one;
+    const { channel, inTurn, live, leased, ended } = one;
     one.out += 1;
     return createDelivery({
       queue,
       message,
       connection,
       channel,
+      inTurn,
       live,
-      commit: () => commitOn(one),
+      say: what => sayOn(one, what),
       leases: leased ? leases : undefined,
       ended,
       deadLetterPolicy,
@@ -160,8 +171,8 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         reject(signal.reason as Error);
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      one.channel
-        .get(name)
+      one
+        .inTurn(() => one.channel.get(name))
         .then(message => {
           if (!left) resolve(message);
           else if (message !== false && !one.ended.aborted) giveBackOn(one)(message);
@@ -170,6 +181,12 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
           signal.removeEventListener('abort', onAbort);
         });
     });
+
+  const check = ({ channel, inTurn }: LiveChannel, signal: AbortSignal) =>
+    orAborted(
+      inTurn(() => channel.checkQueue(name)),
+      signal,
+    );
 
   return {
     ...queue,
@@ -180,11 +197,12 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       }),
     wait: signal =>
       onChannel(signal, async one => {
-        const { messageCount } = await orAborted(one.channel.checkQueue(name), signal);
+        const { messageCount } = await check(one, signal);
         if (messageCount > 0) return undefined;
-        const { channel, live, leased, ended } = one;
+        const { channel, inTurn, live, leased, ended } = one;
         const message = await alarm({
           channel,
+          inTurn,
           queue: name,
           giveBack: giveBackOn(one),
           arguments: leased ? {} : patience(live.model),
@@ -194,8 +212,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         if (message === undefined) throw new QueueGone(queue);
         return deliver(message, one);
       }),
-    depth: signal =>
-      onChannel(signal, async ({ channel }) => (await orAborted(channel.checkQueue(name), signal)).messageCount),
+    depth: signal => onChannel(signal, async one => (await check(one, signal)).messageCount),
     close: async () => {
       closing.abort(new Error(`the queue was let go of [queue=${name}]`));
       const one = await opened?.catch(() => undefined);

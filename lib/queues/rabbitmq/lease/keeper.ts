@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
 import { AttemptError, messageOf } from '../../../errors.ts';
+import type { InTurn } from '../../../flow/in-turn.ts';
 import { orAborted, sleep, within } from '../../../flow/wait.ts';
 import type { Emit } from '../../../telemetry/events.ts';
 import { onThrowAwayChannel } from '../channels.ts';
@@ -32,6 +33,8 @@ export interface Taking {
   /** Of the experiment. */
   readonly key: string;
   readonly channel: Channel;
+  /** Whose turn it is on the channel. */
+  readonly inTurn: InTurn;
   readonly live: LiveConnection;
   /** Aborts when the channel ends. */
   readonly ended: AbortSignal;
@@ -180,7 +183,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
   return {
     offeredOn: async live => (await sessionOn(live)) !== undefined,
     take: async taking => {
-      const { live, channel, message, ended, queue } = taking;
+      const { live, channel, inTurn, message, ended, queue } = taking;
       const session = await sessionOn(live);
       if (!session) throw new AttemptError('broker-fault', 'the broker offers no leases', { queue });
       const entry = entryFor(taking);
@@ -198,9 +201,14 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       // The next connection looks for it as well.
       entry.seenIn = session;
       try {
-        publishLease(channel, entry);
-        channel.ack(message);
-        await orAborted(commitTransaction(channel), ended);
+        await orAborted(
+          inTurn(async () => {
+            publishLease(channel, entry);
+            channel.ack(message);
+            await commitTransaction(channel);
+          }),
+          ended,
+        );
       } catch (error) {
         withdraw(entry);
         throw new AttemptError('broker-fault', 'the message could not be leased', { queue }, { cause: error });

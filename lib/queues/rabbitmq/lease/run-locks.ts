@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Channel, ChannelModel } from 'amqplib';
+import { createTurns } from '../../../flow/in-turn.ts';
 
 /** Locks that live as long as one connection. */
 export interface RunLocks {
@@ -20,7 +21,7 @@ export const runLockOf = (queue: string, key: string): string =>
  */
 export const createRunLocks = (model: ChannelModel): RunLocks => {
   let opened: Promise<Channel> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurns();
 
   const open = async (): Promise<Channel> => {
     const channel = await model.createChannel();
@@ -30,8 +31,8 @@ export const createRunLocks = (model: ChannelModel): RunLocks => {
     });
     return channel;
   };
-  const onChannel = <T>(work: (channel: Channel) => Promise<T>): Promise<T> => {
-    const turn = last.then(async () => {
+  const onChannel = <T>(work: (channel: Channel) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
       const opening = (opened ??= open());
       const channel = await opening.catch((error: unknown) => {
         opened = undefined;
@@ -39,9 +40,6 @@ export const createRunLocks = (model: ChannelModel): RunLocks => {
       });
       return work(channel);
     });
-    last = turn.catch(() => undefined);
-    return turn;
-  };
 
   return {
     take: lock =>

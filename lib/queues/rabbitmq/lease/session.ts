@@ -1,5 +1,6 @@
 import type { Channel, ConsumeMessage, Message } from 'amqplib';
 import { asError } from '../../../errors.ts';
+import { createTurns } from '../../../flow/in-turn.ts';
 import { orAborted } from '../../../flow/wait.ts';
 import type { LiveConnection } from '../connection.ts';
 import { headerNames, publishOptions } from '../message.ts';
@@ -16,7 +17,7 @@ export interface LeaseSession {
   readonly ended: AbortSignal;
   /** Hold what lies in the two queues, and what comes into them. */
   consume(): Promise<void>;
-  /** Publish and acknowledge, all or nothing. Rejects when it is not known whether it was done. */
+  /** Publish and acknowledge, all or nothing, one after another. Rejects when it is not known whether it was done. */
   transact(burst: (channel: Channel) => void): Promise<void>;
   /** Give up the consumers and the channel; what is unacknowledged falls back into its queue. */
   leave(): Promise<void>;
@@ -56,6 +57,7 @@ export const openSession = async (settings: SessionSettings): Promise<LeaseSessi
   const channel = await live.model.createChannel();
   const over = new AbortController();
   const ended = AbortSignal.any([over.signal, live.ended]);
+  const inTurn = createTurns();
   let leaving = false;
   const end = (error: Error) => {
     over.abort(error);
@@ -85,19 +87,20 @@ export const openSession = async (settings: SessionSettings): Promise<LeaseSessi
         });
       }
     },
-    transact: async burst => {
-      ended.throwIfAborted();
-      burst(channel);
-      try {
-        await orAborted(commitTransaction(channel), ended);
-      } catch (error) {
-        end(asError(error));
-        throw error;
-      }
-    },
+    transact: burst =>
+      inTurn(async () => {
+        ended.throwIfAborted();
+        burst(channel);
+        try {
+          await orAborted(commitTransaction(channel), ended);
+        } catch (error) {
+          end(asError(error));
+          throw error;
+        }
+      }),
     leave: async () => {
       leaving = true;
-      await orAborted(channel.close(), live.ended);
+      await inTurn(() => orAborted(channel.close(), live.ended));
     },
   };
   return session;
