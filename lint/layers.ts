@@ -42,7 +42,7 @@ export const stageParts: readonly string[] = ['lib/stages/settlements.ts'];
  *  concrete driver, or belongs to one. */
 export const interfaces: Readonly<Record<string, readonly string[]>> = {
   'lib/queues/': ['queue.ts', 'take-next.ts'],
-  'lib/storage/': ['object-store.ts', 'retry.ts'],
+  'lib/storage/': ['object-store.ts', 'retry.ts', 'fence.ts'],
   'lib/executors/': ['executor.ts'],
 };
 

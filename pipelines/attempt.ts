@@ -6,8 +6,10 @@ import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
 import { execute } from '../lib/stages/execute.ts';
+import { fence, type FenceContext } from '../lib/stages/fence.ts';
 import { guard, type GuardContext } from '../lib/stages/guard.ts';
 import { ingest, type IngestContext } from '../lib/stages/ingest.ts';
+import { markEnd } from '../lib/stages/mark-end.ts';
 import { mergeOutput, type MergeOutputContext } from '../lib/stages/merge-output.ts';
 import { parse } from '../lib/stages/parse.ts';
 import { prepare, type PrepareContext } from '../lib/stages/prepare.ts';
@@ -16,6 +18,7 @@ import { endOf, recover } from '../lib/stages/recover.ts';
 import { screen, type ScreenContext } from '../lib/stages/screen.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
 import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
+import { standBack } from '../lib/stages/stand-back.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
 import { verify, type VerifyContext } from '../lib/stages/verify.ts';
 import type { Executor } from '../lib/executors/executor.ts';
@@ -31,6 +34,7 @@ export interface AttemptContext
     AnnounceContext,
     AdmitContext,
     PrepareContext,
+    FenceContext,
     StageInContext,
     MergeOutputContext,
     StageOutContext,
@@ -68,18 +72,25 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
           pipe(
-            stageIn(use), // PreparedAttempt -> StagedAttempt
-            provision(use.executors), // StagedAttempt -> ReadyAttempt
+            fence(
+              pipe(
+                stageIn(use), // PreparedAttempt -> StagedAttempt
+                provision(use.executors), // StagedAttempt -> ReadyAttempt
+              ),
+              use,
+            ),
             execute(use), // ReadyAttempt -> RunningAttempt         once: its streams and its exit
             mergeOutput(use), // RunningAttempt -> ObservedAttempt      snapshots, at last the end
           ),
           use,
         ),
+        standBack(use), // ObservedAttempt -> ObservedAttempt      where a newer attempt has begun, nothing more is stored
         stageOut(use), // ObservedAttempt -> StoredAttempt        checkpoints on the way, everything at the end
         conclude(use), // StoredAttempt -> FinishedAttempt
       ),
       (error, attempt) => from(endEarly(error, attempt, use)),
     ),
+    markEnd(use), // FinishedAttempt -> FinishedAttempt
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 

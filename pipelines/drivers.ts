@@ -18,7 +18,7 @@ import { Demand } from '../lib/resources/demand.ts';
 import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
-import { locate, type LocateContext } from '../lib/storage/locate.ts';
+import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
@@ -58,17 +58,18 @@ export interface DriverSettings {
 /** Drivers are loaded when their options ask for them, so that an idle runner stays small. */
 const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> => {
   const brokers: QueueBroker[] = [];
+  const { leaseMs } = options;
   if (options.amqpUrls.length > 0) {
     const { createRabbitmqBroker } = await import('../lib/queues/rabbitmq/broker.ts');
     for (const [index, url] of options.amqpUrls.entries()) {
       const managementUrl = options.amqpMgtUrls[index];
-      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, emit }));
+      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, leaseMs, emit }));
     }
   }
   if (options.queueRoot !== undefined) {
     const { createDirectoryBroker } = await import('../lib/queues/directory/broker.ts');
     const runnerId = `${hostname()}-${String(process.pid)}`;
-    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs: options.leaseMs, emit }));
+    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs, emit }));
   }
   return brokers;
 };
@@ -147,6 +148,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
       keepWorkspaces: options.debug,
       locate: find,
+      // What is replayed is run again on purpose.
+      locateMetadata: ({ request, delivery }) =>
+        settings.queues === false ? undefined : locateDatabase(request, delivery.queue.kind, stores),
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,

@@ -34,14 +34,19 @@ const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal
   const tests = named.length > 0 ? named : chooseTests(root, { unit, long: args.includes('--long'), sample: inCi });
   const directory = mkdtempSync(path.join(tmpdir(), 'runner-tap-'));
   const tapFile = path.join(directory, 'all.tap');
+  const timeout = tests.some(file => file.endsWith('.long.test.ts')) ? ['--timeout=1800'] : [];
   const reporter = process.stdout.isTTY || passedOn.some(arg => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=min'];
   try {
-    const child = spawn('tap', ['--disable-coverage', ...reporter, `--output-file=${tapFile}`, ...passedOn, ...tests], {
-      cwd: root,
-      env: { ...process.env, ...env, PATH: `${path.join(root, 'node_modules/.bin')}:${process.env['PATH']}` },
-      stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true,
-    });
+    const child = spawn(
+      'tap',
+      ['--disable-coverage', ...reporter, ...timeout, `--output-file=${tapFile}`, ...passedOn, ...tests],
+      {
+        cwd: root,
+        env: { ...process.env, ...env, PATH: `${path.join(root, 'node_modules/.bin')}:${process.env['PATH']}` },
+        stdio: ['ignore', 'inherit', 'inherit'],
+        detached: true,
+      },
+    );
     const end = (): void => {
       killGroup(child, 'SIGTERM');
       setTimeout(() => killGroup(child, 'SIGKILL'), 10_000).unref();

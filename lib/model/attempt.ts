@@ -52,6 +52,28 @@ export interface PulledDelivery {
   readonly credit: Credit;
 }
 
+/** What an attempt writes into the store to be seen by all others of its experiment, whoever runs them. Times are RFC 3339. */
+export interface FenceMark {
+  readonly attempt: number;
+  readonly accession: string;
+  /** `done`: the experiment is finished for good. `ended`: this attempt is over, others may follow. */
+  readonly state: 'running' | 'done' | 'ended';
+  /** When this was written. */
+  readonly at: string;
+  /** A running attempt is over by then, whatever happened to it. */
+  readonly until?: string;
+  /** The time_added of the request: the same key submitted once more is another run. */
+  readonly submitted?: number;
+}
+
+/** The fence of an experiment while this attempt has its mark there. Made by stages/fence.ts. */
+export interface AttemptFence {
+  /** The mark of another attempt that stands there now; undefined while it is ours, or gone. Errors: StoreError. */
+  look(signal: AbortSignal): Promise<FenceMark | undefined>;
+  /** Write how this attempt ended. Errors: StoreError, `precondition` where another attempt's mark stands there. */
+  end(state: 'done' | 'ended', signal: AbortSignal): Promise<void>;
+}
+
 /** What is known of an attempt so far. Written by the stages as they learn it, read by whoever speaks of it: events, settle. */
 export interface AttemptRecord {
   queue: string;
@@ -65,6 +87,8 @@ export interface AttemptRecord {
   reports?: AttemptReports;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
+  /** Absent where the request names no metadata store, or it does not answer. */
+  fence?: AttemptFence;
 }
 
 /** Tells a listener of one attempt. Calls never throw, never wait, and what they keep is bounded. Implemented in lib/reports. */

@@ -20,8 +20,11 @@ export interface Delivery {
   readonly receivedAtMs: number;
   /** Aborts when the message is no longer ours; the reason is an AttemptError (lease-lost or queue-deleted). */
   readonly lost: AbortSignal;
-  /** Say, before anything is started, that attempt `attempt` begins: if the runner dies now, the message comes home counted. */
-  begin(attempt: number): Promise<void>;
+  /**
+   * Say, before anything is started, that attempt `attempt` of the experiment `key` begins: if the runner dies now, the message
+   * comes home counted. Errors: AttemptError, `duplicate` where the broker knows that another attempt of it runs.
+   */
+  begin(attempt: number, key: string): Promise<void>;
   /** Settle it. A second call is a fault of the caller and throws. Rejects when the queue could not be told. */
   settle(settlement: Settlement): Promise<void>;
 }

@@ -23,6 +23,8 @@ export type Cause =
   | 'no-room-ever'
   | 'no-room'
   | 'duplicate'
+  // it was run to its end before
+  | 'already-done'
   // the machine or a service failed
   | 'store-fault'
   | 'broker-fault'

@@ -36,6 +36,7 @@ export const settlementRules: Readonly<Record<Cause, Rule>> = {
   'no-room-ever': 'unplaced',
   'no-room': 'release',
   duplicate: 'release',
+  'already-done': 'accept',
 
   'store-fault': 'release',
   'broker-fault': 'release',

@@ -35,6 +35,8 @@ type LastStore =
 const lastStores: Readonly<Partial<Record<Cause, LastStore>>> = {
   // Somebody else has the message by now: the results are theirs to store.
   'lease-lost': { type: 'none' },
+  duplicate: { type: 'none' },
+  'already-done': { type: 'none' },
   // There is nobody left to tell.
   'queue-deleted': { type: 'may', patience: brief },
   // It was waited for already.

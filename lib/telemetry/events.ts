@@ -48,6 +48,11 @@ export const events = table({
     fields: { broker: 'string', reason: 'string' },
   },
   'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
+  'lease-unavailable': {
+    level: 'warn',
+    when: "the broker's user may not declare queues: a message is held unacknowledged while it runs, for as long as the broker lets it",
+    fields: { broker: 'string', why: 'string' },
+  },
   'discovery-failed': {
     level: 'warn',
     when: 'the list of queues could not be had; the last one stands',
@@ -98,6 +103,16 @@ export const events = table({
     fields: { lacking: 'object', ever: 'boolean' },
   },
   admitted: { level: 'info', when: 'resources are reserved', fields: { granted: 'object', waitedMs: 'number' } },
+  'fence-failed': {
+    level: 'warn',
+    when: "the mark that keeps attempts of one experiment apart could not be read or written in the experiment's metadata store; the attempt goes on without",
+    fields: { error: 'string' },
+  },
+  'stood-back': {
+    level: 'warn',
+    when: 'another attempt of the experiment has begun: this one stores nothing more',
+    fields: { cause: 'string', by: 'string', byAttempt: 'number' },
+  },
   staged: {
     level: 'debug',
     when: 'every input is in place',

@@ -100,7 +100,7 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     const { harness, name, queue } = await scene(t);
     await harness.publish(name, 'again');
     const first = await take(queue);
-    await first.begin(1);
+    await first.begin(1, 'key');
     await first.settle({ type: 'release', delayMs: 0 });
     const second = await take(queue);
     t.match(second, { attemptsBefore: 0, history: [] });
@@ -228,6 +228,46 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     const delivery = await take(other.open(name));
     t.equal(delivery.body.toString(), 'held');
     await delivery.settle({ type: 'accept' });
+  });
+
+  t.test('what was begun and is not settled goes back counted', async t => {
+    const { harness, broker, name, queue } = await scene(t);
+    await harness.publish(name, 'begun');
+    const first = await take(queue);
+    await first.begin(1, 'key');
+    await broker.close();
+    const other = harness.broker();
+    t.teardown(() => other.close());
+    const second = await take(other.open(name));
+    t.match(second, { attemptsBefore: 1, history: [] });
+    t.equal(second.body.toString(), 'begun');
+    await second.begin(2, 'key');
+    await second.settle({ type: 'accept' });
+    await isEmpty(other.open(name));
+  });
+
+  t.test('a message that was begun is settled like any other, whatever was begun meanwhile', async t => {
+    const { harness, name, queue } = await scene(t);
+    for (const body of ['accept', 'retry', 'reject']) {
+      await harness.publish(name, body);
+      await delay(15);
+    }
+    const [accepted, retried, rejected] = [await take(queue), await take(queue), await take(queue)];
+    await Promise.all([accepted, retried, rejected].map(one => one.begin(1, one.body.toString())));
+    await delay(500);
+    await rejected.settle({ type: 'reject', reason: 'artifact-missing', message: 'no such object', history: [entry] });
+    await retried.settle({ type: 'retry', attempt: 1, history: [entry] });
+    await accepted.settle({ type: 'accept' });
+    const again = await take(queue);
+    t.equal(again.body.toString(), 'retry');
+    t.match(again, { attemptsBefore: 1, history: [entry] });
+    await again.begin(2, 'retry');
+    await again.settle({ type: 'accept' });
+    await eventually(async () => {
+      assert.equal((await harness.deadLetters(name)).length, 1);
+    });
+    t.match(await harness.deadLetters(name), [{ body: 'reject', reason: 'artifact-missing', history: [entry] }]);
+    await isEmpty(queue);
   });
 
   t.test('a queue that is let go of leaves what is out to its holder', async t => {

@@ -24,9 +24,9 @@ export const countingBroker = (broker: QueueBroker): CountingBroker => {
     };
     return {
       ...delivery,
-      begin: attempt => {
+      begin: (attempt, key) => {
         done();
-        return delivery.begin(attempt);
+        return delivery.begin(attempt, key);
       },
       settle: settlement => {
         done();

@@ -9,7 +9,7 @@ import { createTakeNext } from '../../lib/queues/take-next.ts';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { Demand } from '../../lib/resources/demand.ts';
 import { Ledger } from '../../lib/resources/ledger.ts';
-import { locate } from '../../lib/storage/locate.ts';
+import { locate, locateDatabase } from '../../lib/storage/locate.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
 import { createRedactor, redactDeep } from '../../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../../lib/workspace/layout.ts';
@@ -78,6 +78,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     createDocument: attempt => documentOf(attempt, true, Date.now()),
     keepWorkspaces: false,
     locate: (artifact, { request, delivery }) => locate(artifact, request, delivery.queue.kind, stores),
+    locateMetadata: ({ request, delivery }) => locateDatabase(request, delivery.queue.kind, stores),
     parallelTransfers: 4,
     executors: [executor],
     stopUploadMs: 1000,

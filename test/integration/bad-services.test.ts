@@ -1,16 +1,10 @@
 /** Stores and brokers that refuse, go and come back, through the whole runner. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { connect } from 'amqplib';
 import t, { type Test } from 'tap';
-import { deadQueueOf } from '../../lib/queues/rabbitmq/delivery.ts';
-import { exchange } from '../../lib/queues/rabbitmq/discovery.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { PipelineScene, sceneQueue, type SceneStore } from '../helpers/pipeline-scene.ts';
+import { PipelineScene, type SceneStore } from '../helpers/pipeline-scene.ts';
 import { needS3, type TestBucket } from '../helpers/s3.ts';
-import { needService } from '../helpers/services.ts';
 import { startTcpProxy } from '../helpers/tcp-proxy.ts';
 
 const goesOn = async (t: Test, scene: PipelineScene) => {
@@ -116,70 +110,5 @@ t.test(
     t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
     t.equal((await scene.output(key)).toString(), 'it ran\n');
     await goesOn(t, scene);
-  },
-);
-
-t.test(
-  'a broker connection that is cut in mid-run: the message runs again and is settled once',
-  { timeout: 110_000 },
-  async t => {
-    const amqpUrl = needService(t, 'TEST_AMQP_URL');
-    const managementUrl = amqpUrl && needService(t, 'TEST_AMQP_MGT_URL');
-    if (!amqpUrl || !managementUrl) return;
-    const { hostname: host, port } = new URL(amqpUrl);
-    const proxy = await startTcpProxy({ host, port: Number(port) });
-    const through = new URL(amqpUrl);
-    through.port = String(proxy.port);
-    const queue = `rmq_cut_${String(process.pid)}`;
-    const connection = await connect(amqpUrl, { noDelay: true });
-    const channel = await connection.createConfirmChannel();
-    await channel.assertExchange(exchange, 'topic', { durable: true, autoDelete: true });
-    await channel.assertQueue(queue, { durable: true });
-    await channel.bindQueue(queue, exchange, `StudioML.${queue}`);
-    t.teardown(async () => {
-      await channel.deleteQueue(queue);
-      await channel.deleteQueue(deadQueueOf(queue));
-      await connection.close();
-      await proxy.close();
-    });
-    const scene = new PipelineScene(t, {
-      AMQP_URL: through.href,
-      AMQP_MGT_URL: managementUrl,
-      FILE_ROOTS: join(t.testdirName, 'store'),
-      QUEUE_MATCH: `^(${queue}|${sceneQueue})$`,
-    });
-    const runs = join(t.testdirName, 'runs');
-    const program = [
-      'import os, time',
-      `with open(${JSON.stringify(runs)}, 'a') as runs:`,
-      "    runs.write('%d\\n' % os.getpid())",
-      `if len(open(${JSON.stringify(runs)}).readlines()) == 1: time.sleep(600)`,
-      "print('it ran')",
-    ].join('\n');
-    const { key, body } = await scene.request({ program });
-    const ends = () => scene.runner.events.filter(({ event, experiment }) => event === 'settled' && experiment === key);
-    channel.sendToQueue(queue, Buffer.from(body), { persistent: true });
-    const started = await scene.event(({ event }) => event === 'started', 30_000);
-    await eventually(() => {
-      assert.match(readFileSync(runs, 'utf8'), /\d+\n/);
-    });
-    proxy.cut();
-    await eventually(
-      () => {
-        assert.equal(ends().length, 2);
-      },
-      { timeoutMs: 60_000 },
-    );
-    t.match(ends(), [
-      { settlement: 'none', cause: 'lease-lost' },
-      { settlement: 'accept', cause: 'completed' },
-    ]);
-    t.equal(readFileSync(runs, 'utf8').trim().split('\n').length, 2, 'it ran twice');
-    t.match((await scene.output(key)).toString(), /it ran\n$/);
-    t.match(await scene.metadata(key), { studioml: { status: 'completed' } });
-    t.notOk(existsSync(`/proc/${String(started['pid'])}`), 'the first run was ended');
-    await goesOn(t, scene);
-    t.equal(ends().length, 2, 'settled once');
-    t.match(await channel.checkQueue(queue), { messageCount: 0 });
   },
 );

@@ -124,7 +124,7 @@ t.test('a beginning that finds its claim gone says so', async t => {
   scene.put('m', 'body');
   const delivery = await scene.broker().open(queueName).receive(never);
   takeHome(scene);
-  await t.rejects(delivery?.begin(1) ?? Promise.resolve(), { code: 'lease-lost' });
+  await t.rejects(delivery?.begin(1, 'key') ?? Promise.resolve(), { code: 'lease-lost' });
   t.ok(delivery?.lost.aborted);
 });
 
@@ -142,7 +142,7 @@ t.test(
         `import { createDirectoryBroker } from ${JSON.stringify(new URL('../../lib/queues/directory/broker.ts', import.meta.url).href)};
        const broker = createDirectoryBroker({ root: ${JSON.stringify(scene.root)}, runnerId: 'same', leaseMs: 900, emit: () => {} });
        const delivery = await broker.open('${queueName}').receive(new AbortController().signal);
-       await delivery.begin(1);
+       await delivery.begin(1, 'key');
        console.log('begun');
        setInterval(() => {}, 1000);`,
       ],

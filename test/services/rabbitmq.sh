@@ -6,13 +6,22 @@ home=$RUNNER_TEST_DIR/rabbitmq
 
 install() { need_debian_packages rabbitmq-server curl; }
 
+# What the node and its tools are told by the environment. The wrappers in /usr/sbin drop it; the release's own scripts take it.
+environment() {
+  port=$(ports rabbitmq 4) # AMQP, management, distribution, epmd
+  sbin=$(echo /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin)
+  export HOME=$home ERL_EPMD_PORT=$((port + 3)) ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP=$home/erl_crash.dump
+  export RABBITMQ_NODENAME=test$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
+  export RABBITMQ_DIST_PORT=$((port + 2)) RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE=$home/rabbitmq.conf
+  export RABBITMQ_ADVANCED_CONFIG_FILE=$home/advanced.config RABBITMQ_ENABLED_PLUGINS_FILE=$home/enabled_plugins
+  export RABBITMQ_MNESIA_BASE=$home/mnesia RABBITMQ_LOG_BASE=$home/log RABBITMQ_LOGS=-
+}
+
 start() {
   local port sbin
   install
   mkdir -p "$home"
-  port=$(ports rabbitmq 4) # AMQP, management, distribution, epmd
-  # The wrapper in /usr/sbin drops RABBITMQ_* from the environment; the release's own script takes them.
-  sbin=$(echo /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin)
+  environment
   echo '[rabbitmq_management].' >"$home/enabled_plugins"
   # Timeouts are looked at once per channel tick, 60 s unless set, and only this older format takes the setting.
   echo '[{rabbit,[{channel_tick_interval,1000}]}].' >"$home/advanced.config"
@@ -26,11 +35,6 @@ disk_free_limit.absolute = 100MB
 log.console = true
 log.console.level = warning
 CONF
-  export HOME=$home ERL_EPMD_PORT=$((port + 3)) ERL_EPMD_ADDRESS=127.0.0.1 ERL_CRASH_DUMP=$home/erl_crash.dump
-  export RABBITMQ_NODENAME=test$port@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
-  export RABBITMQ_DIST_PORT=$((port + 2)) RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE=$home/rabbitmq.conf
-  export RABBITMQ_ADVANCED_CONFIG_FILE=$home/advanced.config RABBITMQ_ENABLED_PLUGINS_FILE=$home/enabled_plugins
-  export RABBITMQ_MNESIA_BASE=$home/mnesia RABBITMQ_LOG_BASE=$home/log RABBITMQ_LOGS=-
   export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
   start_process epmd epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1
   start_process rabbitmq "$sbin/rabbitmq-server"
@@ -39,10 +43,24 @@ CONF
   echo "TEST_AMQP_MGT_URL=http://127.0.0.1:$((port + 1))"
 }
 
+# Down, its messages on disk: `start` brings it up again.
+halt() { stop_process rabbitmq 30; }
+
+# rabbitmqctl ARGUMENTS...
+ctl() {
+  local port sbin
+  environment
+  "$sbin/rabbitmqctl" -q "$@" >&2
+}
+
 stop() {
   stop_process rabbitmq 30
   stop_process epmd 5
   rm -rf "$home" "$RUNNER_TEST_DIR/rabbitmq.ports"
 }
 
-run "$@"
+case ${1:-} in
+halt) halt ;;
+ctl) shift && ctl "$@" ;;
+*) run "$@" ;;
+esac

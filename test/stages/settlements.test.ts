@@ -39,6 +39,7 @@ const table: readonly [Cause, first: Settlement['type'], third: Settlement['type
   ['no-room-ever', 'release', 'release', 'reject'],
   ['no-room', 'release', 'release', 'release'],
   ['duplicate', 'release', 'release', 'release'],
+  ['already-done', 'accept', 'accept', 'accept'],
   ['store-fault', 'release', 'release', 'release'],
   ['broker-fault', 'release', 'release', 'release'],
   ['engine-fault', 'release', 'release', 'release'],

@@ -71,7 +71,7 @@ export const queueOptions = rows({
     type: 'duration',
     default: '60s',
     min: '10s',
-    meaning: 'How long work of a directory queue stays with a runner that is not heard of.',
+    meaning: 'How long work stays with a runner that is not heard of, before another one starts it.',
     state: 'works',
   },
   sqsCerts: {

@@ -1,9 +1,16 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { asError } from '../../errors.ts';
+import type { InTurn } from '../../flow/in-turn.ts';
 
 export interface AlarmSettings {
   readonly channel: Channel;
+  /** Whose turn it is on the channel. */
+  readonly inTurn: InTurn;
   readonly queue: string;
+  /** Put back what comes too late. */
+  readonly giveBack: (message: ConsumeMessage) => void;
+  /** Arguments of the consumer. */
+  readonly arguments?: Readonly<Record<string, unknown>>;
   /** Aborts when the channel ends. */
   readonly ended: AbortSignal;
   readonly signal: AbortSignal;
@@ -14,12 +21,14 @@ export interface AlarmSettings {
  * queue was deleted. Rejects with the signal's reason, or with why the channel ended. Anything that still comes after that goes
  * back: whoever gave up waiting holds nothing.
  */
-export const alarm = ({ channel, queue, ended, signal }: AlarmSettings): Promise<ConsumeMessage | undefined> =>
+export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefined> =>
   new Promise((resolve, reject) => {
+    const { channel, inTurn, queue, giveBack, ended, signal } = settings;
     let tag: string | undefined;
     let done = false;
     const cancel = () => {
-      if (tag !== undefined && !ended.aborted) void channel.cancel(tag).catch(() => undefined);
+      const consumer = tag;
+      if (consumer !== undefined && !ended.aborted) void inTurn(() => channel.cancel(consumer)).catch(() => undefined);
     };
     const finish = (act: () => void) => {
       if (done) return;
@@ -48,14 +57,14 @@ export const alarm = ({ channel, queue, ended, signal }: AlarmSettings): Promise
     ended.addEventListener('abort', onEnded, { once: true });
     const onMessage = (message: ConsumeMessage | null) => {
       if (done) {
-        if (message !== null && !ended.aborted) channel.nack(message, false, true);
+        if (message !== null && !ended.aborted) giveBack(message);
         return;
       }
       finish(() => {
         resolve(message ?? undefined);
       });
     };
-    channel.consume(queue, onMessage).then(({ consumerTag }) => {
+    inTurn(() => channel.consume(queue, onMessage, { arguments: settings.arguments ?? {} })).then(({ consumerTag }) => {
       tag = consumerTag;
       if (done) cancel();
     }, fail);

@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { map, merge, type Observable } from 'rxjs';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
 import { createConnection, type Connection } from './connection.ts';
-import { ask, discoverByManagement } from './discovery.ts';
+import { findDeadLetterPolicy } from './dead-letter-policy.ts';
+import { discoverByManagement } from './discovery.ts';
+import { createLeases } from './lease/keeper.ts';
+import { sweepLeaseQueues } from './lease/sweep.ts';
 import { discoverByName } from './named-queues.ts';
 import { createReporter } from './reporter.ts';
 import { createWorkQueue } from './work-queue.ts';
@@ -13,6 +18,8 @@ export interface RabbitmqSettings {
   readonly managementUrl?: string | undefined;
   /** Names to serve where the management API can't be asked. */
   readonly queues: readonly string[];
+  /** After this long without its runner, work that was begun goes home, ms. */
+  readonly leaseMs?: number;
   readonly emit: Emit;
   /** Between two looks for queues, ms. */
   readonly discoveryMs?: number;
@@ -24,39 +31,23 @@ const vhostOf = (url: string): string => {
   return path === '' ? '/' : decodeURIComponent(path);
 };
 
-interface QueueInfo {
-  readonly arguments?: Readonly<Record<string, unknown>>;
-  readonly effective_policy_definition?: Readonly<Record<string, unknown>>;
-}
-
-/** Whether a queue's own arguments or its policy say where dead letters go. Not known: no. */
-const deadLetterPolicy =
-  (managementUrl: string | undefined, vhost: string, name: string) =>
-  async (signal: AbortSignal): Promise<boolean> => {
-    if (!managementUrl) return false;
-    try {
-      const path = `/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}`;
-      const info = ((await ask(managementUrl, path, signal)) ?? {}) as QueueInfo;
-      return (
-        'x-dead-letter-exchange' in (info.arguments ?? {}) ||
-        'dead-letter-exchange' in (info.effective_policy_definition ?? {})
-      );
-    } catch {
-      return false;
-    }
-  };
-
 /**
- * RabbitMQ through amqplib: one connection, one channel a queue; a connection of its own for reports, made with the first. Connecting starts at once; calls wait for it.
+ * RabbitMQ through amqplib: one connection, one channel a queue, one for the leases; a connection of its own for reports, made
+ * with the first. Connecting starts at once; calls wait for it.
  * Source: spec "RabbitMQ".
  */
 export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
-  const { url, managementUrl, queues, emit, discoveryMs = 2000, now = Date.now } = settings;
+  const { url, managementUrl, queues, leaseMs = 60_000, emit, discoveryMs = 2000, now = Date.now } = settings;
   const connection = createConnection({ url, emit });
   const vhost = vhostOf(url);
   let reports: Connection | undefined;
+  // Names the lease queues. Containers that follow one another have one host name and one process id.
+  const runner = `${hostname().slice(0, 150)}-${String(process.pid)}-${randomBytes(4).toString('hex')}`;
+  const leases = createLeases({ connection, runner, leaseMs, emit });
+  const stopSweeping =
+    managementUrl && sweepLeaseQueues({ connection, managementUrl, vhost, runner, everyMs: leaseMs });
 
-  const discover = (): Observable<ReadonlySet<string>> => {
+  const find = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
     if (!managementUrl) return named;
     const managed = discoverByManagement({ managementUrl, vhost, emit, everyMs: discoveryMs });
@@ -72,11 +63,19 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
 
   return {
     kind: 'rabbitmq',
-    discover,
+    discover: () => find().pipe(map(names => leases.withHeldOver(names))),
     open: name =>
-      createWorkQueue({ connection, name, hasDeadLetterPolicy: deadLetterPolicy(managementUrl, vhost, name), now }),
+      createWorkQueue({
+        connection,
+        leases,
+        name,
+        deadLetterPolicy: findDeadLetterPolicy(managementUrl, vhost, name),
+        now,
+      }),
     reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
     close: async () => {
+      if (stopSweeping) stopSweeping();
+      await leases.close();
       await Promise.all([connection.close(), reports?.close()]);
     },
   };

@@ -10,6 +10,13 @@ export interface ConnectionSettings {
   readonly emit: Emit;
 }
 
+/**
+ * Thrown when: this side ended the connection. The broker may not know yet.
+ */
+export class ConnectionGivenUp extends Error {
+  override readonly name = 'ConnectionGivenUp';
+}
+
 /** One connection that comes back by itself. */
 export interface Connection {
   /** For people and logs, without user and password. */
@@ -25,6 +32,8 @@ export interface LiveConnection {
   publisher(): Promise<ConfirmChannel>;
   /** Aborts when this connection ends. */
   readonly ended: AbortSignal;
+  /** End it here and now, since something on it can't be mended alone; the next one comes by itself. */
+  fail(error: unknown): void;
 }
 
 const firstRetryMs = 100;
@@ -35,6 +44,12 @@ const steadyMs = 1000;
 const goodbyeMs = 2000;
 /** A dead peer is noticed within two of these, seconds. */
 const heartbeat = 5;
+export const heartbeatMs = heartbeat * 1000;
+
+/** amqplib hears of its socket's errors, not of its end by this side. Its types leave the socket out. */
+const cutOff = (model: ChannelModel, error: Error): void => {
+  (model.connection as unknown as { readonly stream: Duplex }).stream.destroy(error);
+};
 
 const nameOf = (url: string): string => {
   const { host, pathname } = new URL(url);
@@ -90,6 +105,9 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
           throw thrown;
         })),
       ended: ended.signal,
+      fail: thrown => {
+        if (!ended.signal.aborted) cutOff(model, new ConnectionGivenUp(messageOf(thrown), { cause: thrown }));
+      },
     };
   };
 
@@ -101,8 +119,7 @@ export const createConnection = ({ url, emit }: ConnectionSettings): Connection 
     await within(goodbyeMs, signal =>
       orAborted(Promise.race([model.close().catch(() => undefined), over]), signal),
     ).catch(() => {
-      // amqplib hears of its socket's errors, not of its end by this side. Its types leave the socket out.
-      (model.connection as unknown as { readonly stream: Duplex }).stream.destroy(new Error('no answer to a goodbye'));
+      cutOff(model, new Error('no answer to a goodbye'));
     });
   };
 

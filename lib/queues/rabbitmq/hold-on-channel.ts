@@ -1,0 +1,61 @@
+import type { Channel } from 'amqplib';
+import { AttemptError, messageOf } from '../../errors.ts';
+import { isNotFound } from './channels.ts';
+import type { LiveConnection } from './connection.ts';
+import type { HeldMessage, Hold } from './hold.ts';
+import { publishBack, publishLetter } from './publish.ts';
+
+export interface HoldOnChannelSettings extends HeldMessage {
+  readonly live: LiveConnection;
+  /** Say something on the channel, and make it count. */
+  readonly say: (what: (channel: Channel) => void) => Promise<void>;
+  /** Aborts when the channel ends: the broker gives the message to somebody else. */
+  readonly ended: AbortSignal;
+}
+
+/** A message that is held unacknowledged on the channel it came on. `letGo`: it is held otherwise, or settled. */
+export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo(): void } => {
+  const { queue, message, live, ended } = settings;
+  const lost = new AbortController();
+  const lose = () => {
+    lost.abort(
+      isNotFound(ended.reason)
+        ? new AttemptError('queue-deleted', 'the queue of the message was deleted', { queue: queue.name })
+        : new AttemptError('lease-lost', 'the channel that held the message ended', {
+            queue: queue.name,
+            why: messageOf(ended.reason),
+          }),
+    );
+  };
+  if (ended.aborted) lose();
+  else ended.addEventListener('abort', lose, { once: true });
+
+  /** Say it to the broker, unless there is nobody to say it to. */
+  const say = async (what: (channel: Channel) => void): Promise<void> => {
+    if (ended.aborted) {
+      throw new Error('the channel that held the message ended; the broker gives it out again', {
+        cause: ended.reason,
+      });
+    }
+    await settings.say(what);
+  };
+  const ack = () => say(channel => channel.ack(message));
+
+  return {
+    lost: lost.signal,
+    letGo: () => {
+      ended.removeEventListener('abort', lose);
+    },
+    accept: ack,
+    release: () => say(channel => channel.nack(message, false, true)),
+    retry: async headers => {
+      if (!ended.aborted) await publishBack(live, settings, headers);
+      await ack();
+    },
+    reject: async letter => {
+      if (!ended.aborted) await publishLetter(live, settings, letter, ended);
+      await ack();
+    },
+    drop: () => Promise.resolve(),
+  };
+};

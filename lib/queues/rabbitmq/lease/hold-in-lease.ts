@@ -1,0 +1,54 @@
+import type { Channel } from 'amqplib';
+import { within } from '../../../flow/wait.ts';
+import { isNotFound, onConnection, onThrowAwayChannel } from '../channels.ts';
+import type { HeldMessage, Hold } from '../hold.ts';
+import { originalExpiration, originalHeaders, type Headers } from '../message.ts';
+import { publishLetter } from '../publish.ts';
+import type { LeaseEntry } from './entry.ts';
+import type { Leases } from './keeper.ts';
+import { publishHome } from './session.ts';
+import { returnExchange } from './topology.ts';
+
+/** How long a settlement waits for a broker that is away, ms. After that the message comes home by its lease. */
+const patienceMs = 5 * 60_000;
+/** A message that is given back comes home by itself as well. */
+const releasePatienceMs = 10_000;
+
+/** Make sure that a queue's messages find home; where it was deleted they become dead letters. */
+export const bindHome = (channel: Channel, queue: string): Promise<unknown> =>
+  channel.bindQueue(queue, returnExchange, queue);
+
+/** A message whose copy is held in a lease. */
+export const holdInLease = (held: HeldMessage, leases: Leases, entry: LeaseEntry): Hold => {
+  const { queue, message, connection } = held;
+  const expiration = originalExpiration(message.properties);
+  const home = (headers: Headers) => (channel: Channel) =>
+    publishHome(channel, queue.name, message, headers, expiration);
+  /** Something beside the copy itself, on whatever connection there is. */
+  const beside = (work: Parameters<typeof onConnection<void>>[2]): Promise<void> =>
+    within(patienceMs, signal => onConnection(connection, signal, work), entry.lost);
+  const rebind = () =>
+    beside(async live => {
+      await onThrowAwayChannel(live.model, channel => bindHome(channel, queue.name)).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error;
+      });
+    });
+
+  return {
+    lost: entry.lost,
+    accept: () => leases.settle(entry, patienceMs),
+    release: () => leases.settle(entry, releasePatienceMs, home(originalHeaders(message.properties.headers))),
+    retry: async headers => {
+      await rebind();
+      await leases.settle(entry, patienceMs, home(headers));
+    },
+    reject: async letter => {
+      await beside((live, signal) => publishLetter(live, held, letter, signal));
+      await leases.settle(entry, patienceMs);
+    },
+    drop: async () => {
+      // Lost, and nothing is there to drop; or its queue was deleted, and it goes the same way.
+      await leases.settle(entry, releasePatienceMs).catch(() => undefined);
+    },
+  };
+};

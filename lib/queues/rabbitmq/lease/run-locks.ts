@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import type { Channel, ChannelModel } from 'amqplib';
+import { createTurns } from '../../../flow/in-turn.ts';
+
+/** Locks that live as long as one connection. */
+export interface RunLocks {
+  /** Whether it is ours now. */
+  take(lock: string): Promise<boolean>;
+  release(lock: string): Promise<void>;
+}
+
+const resourceLocked = 405;
+
+/** The lock of one experiment of one queue. */
+export const runLockOf = (queue: string, key: string): string =>
+  `studioml.run.${createHash('sha256').update(`${queue}\n${key}`).digest('hex').slice(0, 32)}`;
+
+/**
+ * An exclusive queue as a lock: it belongs to the connection that declared it, and goes with it. One channel serves all; the
+ * broker closes it whenever a lock is somebody else's, so one is asked for at a time.
+ */
+export const createRunLocks = (model: ChannelModel): RunLocks => {
+  let opened: Promise<Channel> | undefined;
+  const inTurn = createTurns();
+
+  const open = async (): Promise<Channel> => {
+    const channel = await model.createChannel();
+    channel.on('error', () => undefined);
+    channel.on('close', () => {
+      opened = undefined;
+    });
+    return channel;
+  };
+  const onChannel = <T>(work: (channel: Channel) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
+      const opening = (opened ??= open());
+      const channel = await opening.catch((error: unknown) => {
+        opened = undefined;
+        throw error;
+      });
+      return work(channel);
+    });
+
+  return {
+    take: lock =>
+      onChannel(async channel => {
+        try {
+          await channel.assertQueue(lock, { exclusive: true, durable: false });
+          return true;
+        } catch (error) {
+          if ((error as { code?: unknown }).code === resourceLocked) return false;
+          throw error;
+        }
+      }),
+    release: lock =>
+      onChannel(async channel => {
+        await channel.deleteQueue(lock);
+      }),
+  };
+};

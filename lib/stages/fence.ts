@@ -1,0 +1,119 @@
+import { defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { AttemptError, messageOf, StoreError } from '../errors.ts';
+import { within } from '../flow/wait.ts';
+import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
+import { fenceBeside, readFence, writeFence } from '../storage/fence.ts';
+import type { ObjectLocation } from '../storage/object-store.ts';
+import type { Emit } from '../telemetry/events.ts';
+
+export interface FenceContext {
+  /** The metadata object of the experiment; undefined where it has none. May throw an AttemptError. */
+  readonly locateMetadata: (attempt: PreparedAttempt) => ObjectLocation | undefined;
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/** How long a metadata store may keep an attempt from starting, ms. */
+const patienceMs = 10_000;
+/** An experiment may run for 96 h unless it says less, and its results are stored after that. */
+const longestMs = 96 * 3_600_000;
+const storingMs = 3_600_000;
+
+const isPrecondition = (error: unknown): boolean => error instanceof StoreError && error.code === 'precondition';
+
+/** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
+const isOver = ({ at, until }: FenceMark, { delivery }: PreparedAttempt, nowMs: number): boolean =>
+  Date.parse(until ?? '') < nowMs || delivery.history.some(entry => Date.parse(entry.at) >= Date.parse(at));
+
+/** Why this attempt must not run beside what stands there. A later submission of the same key is another run. */
+const objectionTo = (mark: FenceMark, attempt: PreparedAttempt, nowMs: number): AttemptError | undefined => {
+  const [ours, theirs] = [attempt.request.timeAddedSeconds ?? 0, mark.submitted ?? 0];
+  if (ours > theirs || mark.state === 'ended') return undefined;
+  const where = { attempt: mark.attempt, by: mark.accession };
+  if (mark.state === 'done') return new AttemptError('already-done', 'the experiment was run to its end before', where);
+  const isOlder = ours === theirs && mark.attempt <= attempt.identity.number;
+  if (isOlder || isOver(mark, attempt, nowMs)) return undefined;
+  return new AttemptError('duplicate', 'a newer attempt of it runs', where);
+};
+
+const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMark => ({
+  attempt: identity.number,
+  accession: identity.accession,
+  state: 'running',
+  at: new Date(nowMs).toISOString(),
+  until: new Date(nowMs + (request.maxDurationMs ?? longestMs) + storingMs).toISOString(),
+  ...(request.timeAddedSeconds === undefined ? {} : { submitted: request.timeAddedSeconds }),
+});
+
+/** The fence with our mark on it. */
+const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | undefined, now: () => number) => {
+  let etag = written;
+  const fence: AttemptFence = {
+    look: async signal => {
+      const found = await readFence(place, signal);
+      if (found?.mark && found.mark.accession !== mark.accession) return found.mark;
+      etag = found?.etag;
+      return undefined;
+    },
+    end: async (state, signal) => {
+      const { until: _, ...rest } = mark;
+      const ended = { ...rest, state, at: new Date(now()).toISOString() };
+      etag = await writeFence(place, ended, { etag }, signal);
+    },
+  };
+  return fence;
+};
+
+const take = async (attempt: PreparedAttempt, use: FenceContext, signal: AbortSignal): Promise<void> => {
+  const metadata = use.locateMetadata(attempt);
+  if (!metadata) return;
+  const place = fenceBeside(metadata);
+  for (;;) {
+    const found = await readFence(place, signal);
+    const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
+    if (objection) throw objection;
+    const mark = markOf(attempt, use.now());
+    try {
+      const etag = await writeFence(place, mark, found, signal);
+      attempt.record.fence = heldFence(place, mark, etag, use.now);
+      return;
+    } catch (error) {
+      // Somebody was quicker: what they wrote decides.
+      if (!isPrecondition(error)) throw error;
+    }
+  }
+};
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof AttemptError && (error.code === 'already-done' || error.code === 'duplicate');
+
+/**
+ * Write this attempt's mark into the experiment's metadata store while `stages` get it ready; nothing is started before it
+ * stands. An older attempt that wakes up late finds a newer one there, and a message about something done needs no run. A
+ * metadata store that fails holds nobody up for longer than 10 s.
+ * In: PreparedAttempt. Out: what the stages make of it.
+ * Errors: those of the stages; `already-done` (accept), `duplicate` (given back).
+ * Source: docs/design.md, "Fence".
+ */
+export const fence = (
+  stages: OperatorFunction<PreparedAttempt, ReadyAttempt>,
+  use: FenceContext,
+): OperatorFunction<PreparedAttempt, ReadyAttempt> =>
+  mergeMap(attempt =>
+    defer(() => {
+      const taken = within(patienceMs, signal => take(attempt, use, signal), attempt.signal).catch((error: unknown) => {
+        if (isRefusal(error)) return error;
+        if (!attempt.signal.aborted) use.emit('fence-failed', { error: messageOf(error) }, attempt.record);
+        return undefined;
+      });
+      return of(attempt).pipe(
+        stages,
+        mergeMap(async ready => {
+          const refusal = await taken;
+          if (refusal !== undefined) throw refusal;
+          attempt.signal.throwIfAborted();
+          return ready;
+        }),
+      );
+    }),
+  );

@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import t, { type Test } from 'tap';
+import type { Delivery } from '../../lib/model/delivery.ts';
+import type { WorkQueue } from '../../lib/queues/queue.ts';
+import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
+import { unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
+import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq/transaction.ts';
+import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { needService } from '../helpers/services.ts';
+import { startTcpProxy } from '../helpers/tcp-proxy.ts';
+
+const never = new AbortController().signal;
+const leaseMs = 2000;
+let names = 0;
+
+const openScene = async (t: Test, durable = true) => {
+  const url = needService(t, 'TEST_AMQP_URL');
+  const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
+  if (!url || !managementUrl) return undefined;
+  const connection = await connect(url, { noDelay: true });
+  const channel = await connection.createConfirmChannel();
+  const { hostname, port } = new URL(url);
+  const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+  const through = new URL(url);
+  through.port = String(proxy.port);
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  const brokers: ReturnType<typeof createRabbitmqBroker>[] = [];
+  const broker = (at = url) => {
+    const made = createRabbitmqBroker({ url: at, queues: [], leaseMs, emit: bus.emit });
+    brokers.push(made);
+    return made;
+  };
+  const name = `rmq_lease_${String(process.pid)}_${String(++names)}`;
+  t.teardown(async () => {
+    for (const made of brokers) await made.close();
+    await proxy.close();
+    await channel.deleteQueue(name);
+    await connection.close();
+  });
+  await channel.assertQueue(name, { durable });
+  const publish = async (body: string, options: Parameters<typeof channel.sendToQueue>[2] = {}) => {
+    channel.sendToQueue(name, Buffer.from(body), options);
+    await channel.waitForConfirms();
+  };
+  return { url, managementUrl, through: through.href, proxy, connection, channel, name, publish, broker, events };
+};
+
+const take = (queue: WorkQueue, timeoutMs = 10_000): Promise<Delivery> =>
+  eventually(
+    async () => {
+      const delivery = await queue.receive(never);
+      assert.ok(delivery);
+      return delivery;
+    },
+    { timeoutMs },
+  );
+
+t.test('what is published and acknowledged in a transaction counts when it is committed, and not before', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { connection, channel, name, publish } = scene;
+  await publish('original');
+  const transactional = await connection.createChannel();
+  await selectTransactions(transactional);
+  const message = await transactional.get(name);
+  assert.ok(message);
+  transactional.sendToQueue(name, Buffer.from('copy'));
+  transactional.ack(message);
+  await transactional.checkQueue(name);
+  t.match(await channel.checkQueue(name), { messageCount: 0 });
+  await commitTransaction(transactional);
+  t.match(await channel.checkQueue(name), { messageCount: 1 });
+  const copy = await transactional.get(name);
+  assert.ok(copy);
+  transactional.ack(copy);
+  await transactional.close();
+  const again = await eventually(async () => {
+    const found = await channel.get(name, { noAck: true });
+    assert.ok(found);
+    return found;
+  });
+  t.equal(again.content.toString(), 'copy', 'an acknowledgement that was not committed did not count');
+});
+
+t.test('a message that was begun is renewed for many leases, and settled from its copy', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel } = scene;
+  const queue = broker().open(name);
+  await publish('long');
+  const delivery = await take(queue);
+  await delivery.begin(1, 'key');
+  const other = broker().open(name);
+  await delay(4 * leaseMs);
+  t.equal(delivery.lost.aborted, false);
+  t.equal(await other.receive(never), undefined);
+  await delivery.settle({ type: 'accept' });
+  await delay(leaseMs);
+  t.match(await channel.checkQueue(name), { messageCount: 0 });
+});
+
+t.test('cuts of the connection in every phase lose nothing and give nothing away', { timeout: 90_000 }, async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel, proxy, through } = scene;
+  const queue = broker(through).open(name);
+  const other = broker().open(name);
+  for (const settlement of ['accept', 'retry', 'release'] as const) {
+    await publish(settlement);
+    const delivery = await take(queue);
+    await delivery.begin(1, settlement);
+    proxy.cut();
+    // While there is no connection.
+    const settled = delivery.settle(
+      settlement === 'accept'
+        ? { type: 'accept' }
+        : settlement === 'retry'
+          ? { type: 'retry', attempt: 1, history: [] }
+          : { type: 'release', delayMs: 0 },
+    );
+    await settled;
+    t.equal(delivery.lost.aborted, false, settlement);
+    if (settlement !== 'accept') {
+      const again = await take(other);
+      t.equal(again.body.toString(), settlement);
+      t.equal(again.attemptsBefore, settlement === 'retry' ? 1 : 0);
+      await again.settle({ type: 'accept' });
+    }
+    t.match(await channel.checkQueue(name), { messageCount: 0 });
+    await delay(1100);
+  }
+});
+
+t.test('a message comes home from a dead runner whole and counted', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel, proxy, through } = scene;
+  const deaths = [{ queue: 'theirs', reason: 'rejected', count: 1 }];
+  await publish('whole', {
+    contentType: 'application/json',
+    messageId: 'm1',
+    priority: 3,
+    correlationId: 'c1',
+    headers: { own: 'kept', 'x-death': deaths },
+  });
+  const delivery = await take(broker(through).open(name));
+  await delivery.begin(1, 'key');
+  proxy.refuse();
+  const home = await eventually(async () => {
+    const found = await channel.get(name, { noAck: true });
+    assert.ok(found);
+    return found;
+  });
+  t.equal(home.content.toString(), 'whole');
+  t.match(home.properties, { contentType: 'application/json', messageId: 'm1', priority: 3, correlationId: 'c1' });
+  // As the next runner reads it, begins it and gives it back.
+  channel.sendToQueue(name, home.content, { headers: home.properties.headers });
+  await channel.waitForConfirms();
+  const next = await take(broker().open(name));
+  t.equal(next.attemptsBefore, 1);
+  t.strictSame(next.history, [], 'its way through the leases is no history');
+  await next.begin(2, 'key');
+  await next.settle({ type: 'release', delayMs: 0 });
+  const released = await channel.get(name, { noAck: true });
+  t.strictSame(released && released.properties.headers, { own: 'kept', 'x-death': deaths, 'studioml-attempt': 1 });
+});
+
+t.test('one experiment is begun once at a time, by whomever', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish } = scene;
+  const one = broker().open(name);
+  const two = broker().open(name);
+  for (let i = 0; i < 3; i++) await publish('twin');
+  const first = await take(one);
+  await first.begin(1, 'key');
+  for (const queue of [one, two]) {
+    const twin = await take(queue);
+    await t.rejects(twin.begin(1, 'key'), { code: 'duplicate' });
+    await twin.settle({ type: 'release', delayMs: 0 });
+  }
+  await first.settle({ type: 'accept' });
+  const last = await take(two);
+  await last.begin(1, 'key');
+  await last.settle({ type: 'accept' });
+});
+
+t.test('a message whose queue is gone when its lease is over becomes a dead letter', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel, proxy, through } = scene;
+  await publish('homeless');
+  const delivery = await take(broker(through).open(name));
+  await delivery.begin(1, 'key');
+  await channel.deleteQueue(name);
+  proxy.refuse();
+  const letter = await eventually(async () => {
+    const found = await channel.get(unreturnedQueue, { noAck: true });
+    assert.ok(found);
+    assert.equal(found.fields.routingKey, name);
+    return found;
+  });
+  t.equal(letter.content.toString(), 'homeless');
+  t.match(letter.properties.headers, { 'studioml-queue': name, 'studioml-reason': 'queue-deleted' });
+});
+
+t.test('a user who may not declare queues holds messages on their channel, and is told once', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, url, managementUrl, events, channel } = scene;
+  const user = `plain_${String(process.pid)}`;
+  const login = (address: string) => {
+    const changed = new URL(address);
+    changed.username = user;
+    changed.password = 'plain';
+    return changed.href;
+  };
+  const admin = async (path: string, method: string, body?: unknown) => {
+    const { username, password } = new URL(url);
+    const answer = await fetch(new URL(path, managementUrl), {
+      method,
+      headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    assert.ok(answer.ok, `${method} ${path}: ${String(answer.status)}`);
+  };
+  await admin(`/api/users/${user}`, 'PUT', { password: 'plain', tags: '' });
+  t.teardown(() => admin(`/api/users/${user}`, 'DELETE'));
+  await admin(`/api/permissions/%2F/${user}`, 'PUT', { configure: '', write: '.*', read: '.*' });
+  const queue = broker(login(url)).open(name);
+  for (const type of ['release', 'retry', 'accept'] as const) {
+    if (type === 'release') await publish('plain');
+    const delivery = await take(queue);
+    await delivery.begin(1, 'key');
+    t.equal(delivery.body.toString(), 'plain');
+    await delivery.settle(
+      type === 'release'
+        ? { type, delayMs: 0 }
+        : type === 'retry'
+          ? { type, attempt: 1, history: [] }
+          : { type: 'accept' },
+    );
+  }
+  t.match(await channel.checkQueue(name), { messageCount: 0 });
+  const told = events.filter(({ event }) => event === 'lease-unavailable');
+  t.equal(told.length, 1);
+  t.match(told[0]?.fields, { why: /403|ACCESS_REFUSED/ });
+});

@@ -1,0 +1,171 @@
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { lastValueFrom, mergeMap, of, type OperatorFunction } from 'rxjs';
+import t, { type Test } from 'tap';
+import { StoreError } from '../../lib/errors.ts';
+import type { AttemptIdentity, FenceMark, PreparedAttempt, ReadyAttempt } from '../../lib/model/attempt.ts';
+import type { Cause, HistoryEntry } from '../../lib/model/outcome.ts';
+import { fence } from '../../lib/stages/fence.ts';
+import { markEnd } from '../../lib/stages/mark-end.ts';
+import { standBack } from '../../lib/stages/stand-back.ts';
+import { createDirectoryStore } from '../../lib/storage/directory.ts';
+import type { ObjectStore } from '../../lib/storage/object-store.ts';
+import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { gate } from '../helpers/gate.ts';
+import { ended, makeAttempt } from '../helpers/make-attempt.ts';
+
+const key = 'experiments/e1.attempt';
+const nowMs = Date.parse('2026-01-01T12:00:00Z');
+
+interface Parts {
+  readonly number?: number;
+  readonly accession?: string;
+  readonly submitted?: number;
+  readonly history?: readonly HistoryEntry[];
+}
+
+const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
+  const home = t.testdir();
+  const real = createDirectoryStore({ root: join(home, 'db') });
+  const store: ObjectStore = { ...real, ...over };
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  const attempt = ({ number = 1, accession = 'one', submitted = 100, history = [] }: Parts = {}): PreparedAttempt => {
+    const made = makeAttempt({ home, artifacts: [] });
+    const identity: AttemptIdentity = { ...made.identity, number, accession };
+    const delivery = { history } as unknown as PreparedAttempt['delivery'];
+    return { ...made, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
+  };
+  const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => nowMs };
+  const ready = (one: PreparedAttempt, stages?: OperatorFunction<PreparedAttempt, ReadyAttempt>) =>
+    lastValueFrom(of(one).pipe(fence(stages ?? mergeMap(async one => one as ReadyAttempt), use)));
+  const end = (one: PreparedAttempt, cause: Cause) =>
+    lastValueFrom(of({ ...one, end: { cause, message: cause } }).pipe(markEnd(use)));
+  const look = (one: PreparedAttempt, cause: Cause = 'completed') =>
+    lastValueFrom(of(ended(one, cause)).pipe(standBack(use)));
+  const mark = async () => JSON.parse(await text((await real.get(key)).body)) as FenceMark;
+  return { real, events, use, attempt, ready, end, look, mark };
+};
+
+t.test('an attempt writes its mark while it is made ready, and its end after that', async t => {
+  const { attempt, ready, end, mark } = rig(t);
+  const first = attempt();
+  await ready(first);
+  t.match(await mark(), {
+    attempt: 1,
+    accession: 'one',
+    state: 'running',
+    submitted: 100,
+    at: '2026-01-01T12:00:00.000Z',
+  });
+  await end(first, 'exited');
+  t.match(await mark(), { state: 'ended' });
+  const second = attempt({ number: 2, accession: 'two' });
+  await ready(second);
+  await end(second, 'completed');
+  t.match(await mark(), { attempt: 2, accession: 'two', state: 'done' });
+});
+
+t.test('a second message about something that is done is not run', async t => {
+  const { attempt, ready, end } = rig(t);
+  const first = attempt();
+  await ready(first);
+  await end(first, 'completed');
+  await t.rejects(ready(attempt({ accession: 'twin' })), { code: 'already-done' });
+  await t.rejects(ready(attempt({ accession: 'older', submitted: 99 })), { code: 'already-done' });
+  await ready(attempt({ accession: 'submitted once more', submitted: 101 }));
+});
+
+t.test('an older attempt does not start beside a newer one, unless that is known to be over', async t => {
+  const { attempt, ready } = rig(t);
+  await ready(attempt({ number: 3, accession: 'newer' }));
+  await t.rejects(ready(attempt({ number: 1 })), { code: 'duplicate' });
+  const died: HistoryEntry = { cause: 'runner-died', host: 'h', at: '2026-01-01T12:30:00Z' };
+  await ready(attempt({ number: 1, accession: 'requeued', history: [died] }));
+});
+
+t.test('whoever has the same number was given the message after it was given back', async t => {
+  const { attempt, ready, mark } = rig(t);
+  await ready(attempt());
+  await ready(attempt({ accession: 'next' }));
+  t.match(await mark(), { accession: 'next' });
+});
+
+t.test('an attempt finds a newer one before it stores anything', async t => {
+  const { attempt, ready, look, events } = rig(t);
+  const first = attempt();
+  await ready(first);
+  t.equal((await look(first)).end?.cause, 'completed');
+  await ready(attempt({ number: 2, accession: 'two' }));
+  t.match(await look(first), { end: { cause: 'lease-lost', message: /attempt 2 has begun meanwhile \[by=two\]/ } });
+  t.match(
+    events.filter(({ event }) => event === 'stood-back').map(({ fields }) => fields),
+    [{ cause: 'lease-lost', by: 'two', byAttempt: 2 }],
+  );
+});
+
+t.test('a checkpoint that finds a newer attempt stops the run', async t => {
+  const { attempt, ready, use } = rig(t);
+  const first = attempt();
+  await ready(first);
+  await ready(attempt({ number: 2, accession: 'two' }));
+  const stopped: Cause[] = [];
+  const run = { stop: (cause: Cause) => stopped.push(cause) } as never;
+  const passed = await lastValueFrom(of({ ...first, run }).pipe(standBack(use)), { defaultValue: undefined });
+  t.equal(passed, undefined);
+  t.strictSame(stopped, ['lease-lost']);
+});
+
+t.test('nothing is started before the mark stands', async t => {
+  const putting = gate();
+  const { attempt, ready, real } = rig(t, {
+    put: async (...args) => {
+      await putting.wait();
+      return real.put(...args);
+    },
+  });
+  let isReady = false;
+  const readied = ready(attempt()).then(() => (isReady = true));
+  await new Promise(resolve => setTimeout(resolve, 50));
+  t.equal(isReady, false);
+  putting.open();
+  await readied;
+});
+
+t.test('of many attempts that begin at once one mark stands, and every other one finds it', async t => {
+  const { attempt, ready, look, mark } = rig(t);
+  const many = Array.from({ length: 8 }, (_, i) => attempt({ accession: `a${String(i)}` }));
+  await Promise.all(many.map(one => ready(one)));
+  const { accession } = await mark();
+  for (const one of many) {
+    t.equal((await look(one)).end?.cause, one.identity.accession === accession ? 'completed' : 'duplicate');
+  }
+});
+
+t.test('a store without conditions gets the mark without', async t => {
+  const { attempt, ready, end, mark, real } = rig(t, {
+    put: (name, body, options = {}) => {
+      if (options.ifMatch ?? options.ifNoneMatch) throw new StoreError('invalid', 'NotImplemented');
+      return real.put(name, body, options);
+    },
+  });
+  const first = attempt();
+  await ready(first);
+  await end(first, 'completed');
+  t.match(await mark(), { state: 'done' });
+});
+
+t.test('a store that fails is told, and holds nobody up', async t => {
+  const { attempt, ready, look, end, events } = rig(t, {
+    get: () => Promise.reject(new StoreError('denied', 'no')),
+  });
+  const first = attempt();
+  await ready(first);
+  t.equal((await look(first)).end?.cause, 'completed');
+  await end(first, 'completed');
+  t.match(
+    events.map(({ event }) => event),
+    ['fence-failed'],
+  );
+});
