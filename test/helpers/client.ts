@@ -79,10 +79,10 @@ export const submit = async (t: Test, spec: Submission): Promise<readonly string
 export const collect = async (t: Test, spec: Collection): Promise<Readonly<Record<string, Collected>>> =>
   (await runClient(t, 'collect.py', spec)) as Record<string, Collected>;
 
-export const runClient = async (
+export const runClient = async <T extends Pick<ClientSession, 'python' | 'home'>>(
   t: Test,
   script: string,
-  { python, home, ...input }: Pick<ClientSession, 'python' | 'home'> & Readonly<Record<string, unknown>>,
+  { python, home, ...input }: T,
 ): Promise<unknown> => {
   const child = spawn(python, [path.join(import.meta.dirname, '../client', script)], {
     env: { ...process.env, STUDIOML_HOME: home, HOME: home, PYTHONDONTWRITEBYTECODE: '1' },
