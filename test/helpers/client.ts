@@ -82,7 +82,7 @@ export const collect = async (t: Test, spec: Collection): Promise<Readonly<Recor
 export const runClient = async (
   t: Test,
   script: string,
-  { python, home, ...input }: Pick<ClientSession, 'python' | 'home'> & Readonly<Record<string, unknown>>,
+  { python, home, ...input }: Pick<ClientSession, 'python' | 'home'> & object,
 ): Promise<unknown> => {
   const child = spawn(python, [path.join(import.meta.dirname, '../client', script)], {
     env: { ...process.env, STUDIOML_HOME: home, HOME: home, PYTHONDONTWRITEBYTECODE: '1' },
