@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { readSenderKey } from '../../lib/crypto/sender-key.ts';
 import { verifyEnvelope } from '../../lib/crypto/signature.ts';
+import type { AttemptError } from '../../lib/errors.ts';
 import type { Envelope } from '../../lib/model/envelope.ts';
 import { readMessage } from '../../lib/request/envelope.ts';
 import { fixture, recorded } from '../helpers/recorded.ts';
@@ -63,4 +65,40 @@ t.test("a sender's file is read, or told what is wrong with it", async t => {
     [line.replace('AAAAC3', 'AAAAC4'), /cut off or damaged/],
   ];
   for (const [text, message] of rows) t.throws(() => readSenderKey(Buffer.from(text)), { message });
+});
+
+t.test('another character at any place of payload or signature is refused', async t => {
+  const envelope = recordedEnvelope();
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=,- ';
+  const changed = (text: string, at: number, to: string) => text.slice(0, at) + to + text.slice(at + 1);
+  const codeOf = (other: Envelope) =>
+    verifyEnvelope(other, recordedSender).then(
+      () => 'verified',
+      (error: unknown) => (error as AttemptError).code,
+    );
+  const { payload, signature = '' } = envelope;
+  const comma = payload.indexOf(',');
+  for (const member of ['payload', 'signature'] as const) {
+    const text = member === 'payload' ? payload : signature;
+    await fc.assert(
+      fc.asyncProperty(fc.nat(text.length - 1), fc.constantFrom(...alphabet), async (at, to) => {
+        fc.pre(text[at] !== to);
+        return (await codeOf({ ...envelope, [member]: changed(text, at, to) })) === 'bad-signature';
+      }),
+      {
+        numRuns: 300,
+        examples: [
+          [0, '-'],
+          [text.length - 1, 'A'],
+          ...(member === 'payload' ? [[comma, ';'] as [number, string]] : []),
+        ],
+      },
+    );
+  }
+  // The last characters of base64 have bits that mean nothing: no other spelling of a signature is one.
+  const last = signature.length - 3;
+  for (const to of alphabet) {
+    if (to !== signature[last])
+      t.equal(await codeOf({ ...envelope, signature: changed(signature, last, to) }), 'bad-signature');
+  }
 });
