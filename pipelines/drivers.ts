@@ -64,6 +64,11 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
     const runnerId = `${hostname()}-${String(process.pid)}`;
     brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs: options.leaseMs, emit }));
   }
+  if (options.sqsCerts !== undefined || options.sqsChain) {
+    const { createSqsBroker } = await import('../lib/queues/sqs/broker.ts');
+    const { sqsCerts: certs, sqsTimeoutMs: timeoutMs, leaseMs } = options;
+    brokers.push(createSqsBroker({ certs, timeoutMs, leaseMs, host: hostname(), emit }));
+  }
   return brokers;
 };
 

@@ -104,7 +104,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   const ignored = new Set<string>();
   const found = (broker: QueueBroker, name: string) => {
     const id = idOf(broker, name);
-    const why = use.refuses({ kind: broker.kind, name });
+    const why = broker.refuses?.(name) ?? use.refuses({ kind: broker.kind, name });
     if (why !== undefined) {
       if (!ignored.has(id)) use.emit('queue-ignored', { why }, { queue: name });
       ignored.add(id);
@@ -125,7 +125,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
     if (stopping) return;
     for (const name of names) {
-      if (!use.matches(name)) continue;
+      if (!use.matches(broker.shortName?.(name) ?? name)) continue;
       const one = served.get(idOf(broker, name));
       if (!one) found(broker, name);
       else if (one.missing) {

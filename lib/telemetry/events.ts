@@ -48,6 +48,11 @@ export const events = table({
     fields: { broker: 'string', reason: 'string' },
   },
   'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
+  'lease-unavailable': {
+    level: 'warn',
+    when: 'no queue of the runner can be made for work that is begun: a runner that dies is told from one that gives back by the number of receives, and work ends at the limit of a receipt',
+    fields: { kind: 'string', broker: 'string', error: 'string' },
+  },
   'discovery-failed': {
     level: 'warn',
     when: 'the list of queues could not be had; the last one stands',
