@@ -9,8 +9,8 @@ export interface Listed {
   readonly leases: ReadonlyMap<string, string>;
 }
 
-/** Only with a number of results does SQS say where the next page begins. */
-const pageSize = 1000;
+/** SQS's largest. Only where a number of results is asked for does it say where the next page begins. */
+const largestPage = 1000;
 
 /** The short name: the last segment of a queue's URL. */
 const nameOf = (url: string): string => url.slice(url.lastIndexOf('/') + 1);
@@ -20,7 +20,11 @@ const isWorkQueue = (name: string): boolean =>
   !name.endsWith('_response') && !name.endsWith(deadSuffix) && !name.startsWith('studioml_');
 
 /** Every queue of an account, page by page. */
-export const listQueues = async (account: Account, signal: AbortSignal): Promise<Listed> => {
+export const listQueues = async (
+  account: Account,
+  signal: AbortSignal,
+  pageSize: number = largestPage,
+): Promise<Listed> => {
   const urls: string[] = [];
   let token: string | undefined;
   do {
