@@ -44,7 +44,7 @@ const admittedForMs = 10 * 60_000;
 export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const { certs, timeoutMs, leaseMs, host, emit, discoveryMs = 5000, ceilingMs = defaultCeilingMs } = settings;
   const { now = Date.now, read = certs === undefined ? chainAccount : () => readAccounts(certs) } = settings;
-  const visibilityMs = (leaseMs * 2) / 3;
+  const visibilityMs = Math.floor((leaseMs * 2) / 3);
   const runnerId = `${host.replace(/[^\w-]/g, '_').slice(0, 40)}-${randomBytes(6).toString('hex')}`;
   const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, host, runnerId, emit, now });
   const names = createNames();

@@ -107,7 +107,7 @@ export const createDelivery = (settings: DeliverySettings): SqsDelivery => {
       await remove(before, signal);
     } catch (error) {
       // Whoever has the original now must find no second one.
-      await remove(fresh, AbortSignal.timeout(visibilityMs / 3)).catch(() => undefined);
+      await remove(fresh, AbortSignal.timeout(Math.ceil(visibilityMs / 3))).catch(() => undefined);
       leases.left(fresh);
       throw error;
     }
