@@ -59,7 +59,6 @@ t.test('what decides whether work is safe is refused, what only adds is accepted
     'S3_CA',
     'S3_CERT',
     'S3_KEY',
-    'SQS_CERTS',
   ]);
 });
 

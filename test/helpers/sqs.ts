@@ -51,8 +51,7 @@ export const openSqs = (t: Test, endpoint: string): SqsScene => {
     }
     client.destroy();
   });
-  const url = async (name: string) =>
-    (await client.send(new GetQueueUrlCommand({ QueueName: name }))).QueueUrl ?? '';
+  const url = async (name: string) => (await client.send(new GetQueueUrlCommand({ QueueName: name }))).QueueUrl ?? '';
   const create = async (name: string, Attributes: Record<string, string> = {}) => {
     made.add(name);
     made.add(`${name}_dead`);

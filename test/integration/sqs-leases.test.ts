@@ -18,7 +18,9 @@ const take = async (queue: WorkQueue, signal: AbortSignal = AbortSignal.timeout(
   }
 };
 
-const open = async (t: Test): Promise<(SqsScene & { readonly name: string; readonly endpoint: string }) | undefined> => {
+const open = async (
+  t: Test,
+): Promise<(SqsScene & { readonly name: string; readonly endpoint: string }) | undefined> => {
   const endpoint = needService(t, 'TEST_SQS_URL');
   if (endpoint === undefined) return undefined;
   const scene = openSqs(t, endpoint);
@@ -149,5 +151,8 @@ t.test('a broker that goes and comes back is waited for', async t => {
   const delivery = await taken;
   t.equal(delivery.body.toString(), 'after');
   await delivery.settle({ type: 'accept' });
-  t.match(scene.events.findLast(({ event }) => event.startsWith('broker-')), { event: 'broker-connected' });
+  t.match(
+    scene.events.findLast(({ event }) => event.startsWith('broker-')),
+    { event: 'broker-connected' },
+  );
 });

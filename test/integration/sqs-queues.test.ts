@@ -76,7 +76,10 @@ t.test("a retry keeps the sender's own attributes", async t => {
   if (endpoint === undefined) return;
   const scene = openSqs(t, endpoint);
   const name = await scene.declare();
-  const own = Array.from({ length: 10 }, (_, n) => [`own${String(n)}`, { DataType: 'String', StringValue: 'x' }] as const);
+  const own = Array.from(
+    { length: 10 },
+    (_, n) => [`own${String(n)}`, { DataType: 'String', StringValue: 'x' }] as const,
+  );
   await scene.client.send(
     new SendMessageCommand({
       QueueUrl: await scene.url(name),
@@ -143,7 +146,9 @@ t.test('accounts come and go while it runs; two with a queue of one name have tw
   mkdirSync(join(certs, 'three'));
   writeFileSync(join(certs, 'three/credentials'), files.credentials);
   await eventually(() => {
-    assert.ok(scene.events.some(({ event, fields }) => event === 'discovery-failed' && /three/.test(String(fields['error']))));
+    assert.ok(
+      scene.events.some(({ event, fields }) => event === 'discovery-failed' && /three/.test(String(fields['error']))),
+    );
   });
   t.notOk(JSON.stringify(scene.events).includes('hidden-secret'));
 });
@@ -160,7 +165,10 @@ t.test('a FIFO queue is refused in words', async t => {
   t.equal(broker.refuses?.('sqs_a'), undefined);
   await eventually(() => {
     let names: ReadonlySet<string> = new Set();
-    broker.discover().subscribe(found => (names = found)).unsubscribe();
+    broker
+      .discover()
+      .subscribe(found => (names = found))
+      .unsubscribe();
     assert.ok(names.has(name), 'it is found, so that it is told');
   });
 });

@@ -54,7 +54,7 @@ export const readAccounts = async (root: string): Promise<Accounts> => {
       accounts.push(await readOne(join(root, name), name));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') continue;
-      faults.push(`credentials can't be used [account=${name}]: ${String((error as Error).message)}`);
+      faults.push(`credentials can't be used [account=${name}]: ${(error as Error).message}`);
     }
   }
   return { accounts, faults };

@@ -125,7 +125,13 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
     }
   };
 
-  const send = async (message: Message, past: Past, home: string, lease: string, signal: AbortSignal): Promise<void> => {
+  const send = async (
+    message: Message,
+    past: Past,
+    home: string,
+    lease: string,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const input = copyOf(message, past, {
       [attributeNames.queue]: stringAttribute(home),
       [attributeNames.lease]: stringAttribute(lease),

@@ -34,10 +34,13 @@ t.test('of a history that is too long the newest part travels', t => {
 });
 
 t.test('what SQS refuses in an attribute is replaced', t => {
-  const { MessageAttributes } = copyOf({ Body: 'b' }, { attempts: 1, history: [entry(1, 'a\u0000\u001b\uffff\ud800z')] });
+  const { MessageAttributes } = copyOf(
+    { Body: 'b' },
+    { attempts: 1, history: [entry(1, 'a\u0000\u001b\uffff\ud800z')] },
+  );
   const [kept] = pastOf({ MessageAttributes }).history;
   t.equal(kept?.cause, 'exited');
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+   
   t.notMatch(MessageAttributes[attributeNames.history]?.StringValue, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\uffff]/);
   t.end();
 });

@@ -48,8 +48,7 @@ const stubbed = (t: Test, answers: Readonly<Record<string, Answer>>, leaseMs = 9
     leaseMs,
     host: 'testhost',
     emit: bus.emit,
-    read: () =>
-      Promise.resolve({ accounts: [{ label: 'stub', version: '', createClient: () => client }], faults: [] }),
+    read: () => Promise.resolve({ accounts: [{ label: 'stub', version: '', createClient: () => client }], faults: [] }),
   });
   t.teardown(() => broker.close());
   const calls = (name: string) => asked.filter(([called]) => called === name).map(([, input]) => input);
