@@ -21,7 +21,7 @@ const messageBytes = 256 * 1024;
 const otherBytes = 4096;
 
 /** What SQS refuses in an attribute: `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF` is allowed. */
- 
+
 const refused = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu;
 
 export const stringAttribute = (value: string): MessageAttributeValue => ({

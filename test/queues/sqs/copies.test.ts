@@ -40,7 +40,7 @@ t.test('what SQS refuses in an attribute is replaced', t => {
   );
   const [kept] = pastOf({ MessageAttributes }).history;
   t.equal(kept?.cause, 'exited');
-   
+
   t.notMatch(MessageAttributes[attributeNames.history]?.StringValue, /[\u0000-\u0008\u000b\u000c\u000e-\u001f\uffff]/);
   t.end();
 });
