@@ -1,6 +1,6 @@
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { createAccount } from '../../lib/queues/sqs/account.ts';
+import { createSqsAccount } from '../../lib/queues/sqs/account.ts';
 import { chainAccount, readAccounts, type FoundAccount } from '../../lib/queues/sqs/credentials.ts';
 import { listQueues } from '../../lib/queues/sqs/discovery.ts';
 import { faultOf } from '../../lib/queues/sqs/faults.ts';
@@ -17,7 +17,7 @@ const serves = ({ queueMatch, queueMismatch }: Options, name: string): boolean =
   queueMatch.test(name) && !queueMismatch?.test(name);
 
 const checkAccount = async (found: FoundAccount, options: Options, signal: AbortSignal): Promise<Finding> => {
-  const account = createAccount({
+  const account = createSqsAccount({
     label: found.label,
     client: found.createClient(),
     timeoutMs: options.sqsTimeoutMs,

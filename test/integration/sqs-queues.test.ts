@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GetQueueAttributesCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import t from 'tap';
 import type { HistoryEntry } from '../../lib/model/outcome.ts';
-import { createAccount } from '../../lib/queues/sqs/account.ts';
+import { createSqsAccount } from '../../lib/queues/sqs/account.ts';
 import { listQueues } from '../../lib/queues/sqs/discovery.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { needService } from '../helpers/services.ts';
@@ -23,7 +23,7 @@ t.test('every page of the list of queues is read', async t => {
   for (const name of names) await scene.create(name);
   await scene.create(`${prefix}_response`);
   await scene.create('studioml_lease_someone');
-  const account = createAccount({ label: 'a', client: scene.client, timeoutMs: 30_000, emit: () => undefined });
+  const account = createSqsAccount({ label: 'a', client: scene.client, timeoutMs: 30_000, emit: () => undefined });
   const { work, leases } = await listQueues(account, never, 10);
   t.strictSame([...work.keys()].filter(name => name.startsWith(prefix)).sort(), [...names].sort());
   t.ok(leases.has('studioml_lease_someone'));

@@ -1,6 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import type { Emit } from '../../telemetry/events.ts';
-import { createAccount, type Account } from './account.ts';
+import { createSqsAccount, type SqsAccount } from './account.ts';
 import type { Accounts } from './credentials.ts';
 import { listQueues, type Listed } from './discovery.ts';
 import { createLeaseQueue, type LeaseQueue } from './lease-queue.ts';
@@ -20,7 +20,7 @@ export interface AccountSetSettings {
 
 /** An account that is served, with what it needs. */
 export interface Served {
-  readonly account: Account;
+  readonly account: SqsAccount;
   readonly leases: LeaseQueue;
   /** As the last looks saw it: a queue is gone when two looks in a row miss it. */
   readonly queues: ReadonlyMap<string, string>;
@@ -55,7 +55,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
 
   const join = (found: Accounts['accounts'][number]): Member => {
     const { label, version } = found;
-    const account = createAccount({ label, client: found.createClient(), timeoutMs, emit });
+    const account = createSqsAccount({ label, client: found.createClient(), timeoutMs, emit });
     const leases = createLeaseQueue({ account, runnerId, host, visibilityMs, emit, now });
     const member: Member = {
       account,

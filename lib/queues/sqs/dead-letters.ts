@@ -1,5 +1,5 @@
 import { CreateQueueCommand, GetQueueAttributesCommand, GetQueueUrlCommand } from '@aws-sdk/client-sqs';
-import type { Account } from './account.ts';
+import type { SqsAccount } from './account.ts';
 import { faultOf } from './faults.ts';
 
 /** What a queue's own dead-letter policy says. */
@@ -35,7 +35,7 @@ export interface DeadLetters {
 }
 
 /** The policy and the dead-letter queue of one queue. */
-export const createDeadLetters = (account: Account, name: string, url: string, now: () => number): DeadLetters => {
+export const createDeadLetters = (account: SqsAccount, name: string, url: string, now: () => number): DeadLetters => {
   let known: { readonly policy: Redrive | undefined; readonly untilMs: number } | undefined;
 
   const policy: DeadLetters['policy'] = async signal => {

@@ -9,10 +9,11 @@ import { AttemptError, messageOf } from '../../errors.ts';
 import type { Delivery, QueueName } from '../../model/delivery.ts';
 import type { Settlement } from '../../model/outcome.ts';
 import type { Past } from '../history.ts';
-import type { Account } from './account.ts';
+import type { SqsAccount } from './account.ts';
 import { attributeNames, copyOf, pastOf, stringAttribute } from './copies.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { createHold } from './hold.ts';
+import { createHold } from '../hold.ts';
+import { faultOf } from './faults.ts';
 import type { LeaseQueue, Receipt } from './lease-queue.ts';
 
 export interface DeliverySettings {
@@ -20,7 +21,7 @@ export interface DeliverySettings {
   /** The queue's name in its account, and where it is. */
   readonly home: string;
   readonly url: string;
-  readonly account: Account;
+  readonly account: SqsAccount;
   readonly leases: LeaseQueue;
   readonly dead: DeadLetters;
   readonly message: Message;
@@ -116,7 +117,20 @@ export const createDelivery = (settings: DeliverySettings): SqsDelivery => {
   };
 
   const hold = createHold({
-    account,
+    extend: ({ queueUrl, receiptHandle }, signal) =>
+      account.call(
+        (client, options) =>
+          client.send(
+            new ChangeMessageVisibilityCommand({
+              QueueUrl: queueUrl,
+              ReceiptHandle: receiptHandle,
+              VisibilityTimeout: Math.ceil(visibilityMs / 1000),
+            }),
+            options,
+          ),
+        { signal },
+      ),
+    faultOf,
     queue: queue.name,
     receipt: received,
     visibilityMs,

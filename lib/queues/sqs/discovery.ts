@@ -1,5 +1,5 @@
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
-import type { Account } from './account.ts';
+import type { SqsAccount } from './account.ts';
 import { deadSuffix } from './dead-letters.ts';
 import { leasePrefix } from './lease-queue.ts';
 
@@ -21,7 +21,7 @@ const isWorkQueue = (name: string): boolean =>
 
 /** Every queue of an account, page by page. */
 export const listQueues = async (
-  account: Account,
+  account: SqsAccount,
   signal: AbortSignal,
   pageSize: number = largestPage,
 ): Promise<Listed> => {

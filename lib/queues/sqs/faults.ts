@@ -1,7 +1,5 @@
 import { messageOf } from '../../errors.ts';
-
-/** What an answer of SQS means for who asked. */
-export type Fault = 'queue-gone' | 'receipt-gone' | 'denied' | 'transient' | 'refused';
+import type { Fault } from '../account.ts';
 
 /** As the JSON protocol names them, and as the older query protocol does. */
 const codes: Readonly<Record<string, Fault>> = {

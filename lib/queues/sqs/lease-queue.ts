@@ -11,7 +11,7 @@ import { messageOf } from '../../errors.ts';
 import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { Past } from '../history.ts';
-import type { Account } from './account.ts';
+import type { SqsAccount } from './account.ts';
 import { attributeNames, copyOf, leaseOf, stringAttribute } from './copies.ts';
 import { faultOf } from './faults.ts';
 
@@ -42,7 +42,7 @@ export interface LeaseQueue {
 export const leasePrefix = 'studioml_lease_';
 
 export interface LeaseQueueSettings {
-  readonly account: Account;
+  readonly account: SqsAccount;
   /** Letters, digits, - and _. */
   readonly runnerId: string;
   readonly host: string;

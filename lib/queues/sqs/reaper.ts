@@ -12,13 +12,13 @@ import { messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
 import type { HistoryEntry } from '../../model/outcome.ts';
 import type { Emit } from '../../telemetry/events.ts';
-import type { Account, Call } from './account.ts';
+import type { SqsAccount, SqsCall } from './account.ts';
 import { copyOf, leaseOf, pastOf, queueOf } from './copies.ts';
 import { faultOf } from './faults.ts';
 import { idleMs } from './lease-queue.ts';
 
 export interface ReaperSettings {
-  readonly account: Account;
+  readonly account: SqsAccount;
   /** Lease queues of other runners, by name. */
   readonly others: () => ReadonlyMap<string, string>;
   readonly leaseMs: number;
@@ -39,7 +39,7 @@ export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSett
   const { signal } = closing;
   /** Since when a lease queue was found empty at each look. */
   const emptySince = new Map<string, number>();
-  const ask = <T>(work: Call<T>) => account.call(work, { signal });
+  const ask = <T>(work: SqsCall<T>) => account.call(work, { signal });
 
   const drop = (QueueUrl: string, ReceiptHandle: string) =>
     ask((client, options) => client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }), options));

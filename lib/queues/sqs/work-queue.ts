@@ -2,16 +2,17 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, type Message } from '
 import { orAborted } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
-import type { Account, Call, CallSettings } from './account.ts';
+import type { CallSettings } from '../account.ts';
+import type { SqsAccount, SqsCall } from './account.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { createDelivery, type SqsDelivery } from './delivery.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseQueue } from './lease-queue.ts';
-import { createPoller } from './poller.ts';
+import { createPoller } from '../poller.ts';
 
 /** A queue as discovery found it. */
 export interface FoundQueue {
-  readonly account: Account;
+  readonly account: SqsAccount;
   readonly leases: LeaseQueue;
   /** Its name in its account. */
   readonly home: string;
@@ -31,6 +32,8 @@ export interface WorkQueueSettings {
   readonly admit: (found: FoundQueue, signal: AbortSignal) => Promise<void>;
 }
 
+/** SQS's longest. Source: ReceiveMessage, WaitTimeSeconds. */
+const longestWaitSeconds = 20;
 /** How long a message that came too late for who asked waits for the next one who asks, ms. */
 const keepMs = 1000;
 
@@ -50,7 +53,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
     const { account, leases, home, url } = found;
     const dead = createDeadLetters(account, home, url, now);
 
-    const asked = async <T>(work: Call<T>, call: CallSettings): Promise<T> => {
+    const asked = async <T>(work: SqsCall<T>, call: CallSettings): Promise<T> => {
       try {
         return await account.persist(work, call, ['queue-gone', 'refused']);
       } catch (error) {
@@ -76,7 +79,8 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       return delivery;
     };
 
-    const poller = createPoller({
+    const poller = createPoller<Message>({
+      longestWaitSeconds,
       keepMs,
       giveBack: message => void deliver(message).letGo(),
       ask: async (waitSeconds, signal) => {
@@ -124,7 +128,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
   };
 
   /** An account whose credentials went away gives nothing more; those who wait for it wait on. */
-  const unlessRetired = async (account: Account, signal: AbortSignal): Promise<void> => {
+  const unlessRetired = async (account: SqsAccount, signal: AbortSignal): Promise<void> => {
     if (account.retired) await orAborted(new Promise<never>(() => undefined), signal);
   };
 

@@ -1,32 +1,36 @@
-import { ChangeMessageVisibilityCommand } from '@aws-sdk/client-sqs';
-import { AttemptError, messageOf } from '../../errors.ts';
-import { sleep } from '../../flow/wait.ts';
-import type { Account } from './account.ts';
-import { faultOf } from './faults.ts';
-import type { Receipt } from './lease-queue.ts';
+import { AttemptError, messageOf } from '../errors.ts';
+import { sleep } from '../flow/wait.ts';
+import type { Fault } from './account.ts';
 
-export interface HoldSettings {
-  readonly account: Account;
+/** What a message is held by. */
+export interface Held {
+  readonly receivedAtMs: number;
+}
+
+export interface HoldSettings<R extends Held> {
   readonly queue: string;
-  readonly receipt: Receipt;
-  /** How long SQS keeps the message from others, ms; extended at a third of it. */
+  readonly receipt: R;
+  /** Keep it from others for another `visibilityMs`. */
+  readonly extend: (receipt: R, signal: AbortSignal) => Promise<unknown>;
+  readonly faultOf: (error: unknown) => Fault;
+  /** How long the service keeps the message from others, ms; extended at a third of it. */
   readonly visibilityMs: number;
-  /** A receipt that is older than this is exchanged for a fresh one, ms. SQS forgets it after twelve hours. */
+  /** A receipt that is older than this is exchanged for a fresh one, ms. */
   readonly ceilingMs: number;
   /** The message under a fresh receipt; undefined where that is not allowed. */
-  readonly renew: (signal: AbortSignal) => Promise<Receipt | undefined>;
+  readonly renew: (signal: AbortSignal) => Promise<R | undefined>;
   readonly now: () => number;
 }
 
 /** A message that is kept from others until it is let go of. */
-export interface Hold {
+export interface Hold<R extends Held> {
   readonly lost: AbortSignal;
   /** What it is held by. Changes. */
-  readonly receipt: Receipt;
+  readonly receipt: R;
   /** Until then nobody else gets it, ms since the epoch. */
   readonly untilMs: number;
   /** Exchange the receipt, not beside an extension or another exchange. */
-  exchange(renew: (signal: AbortSignal) => Promise<Receipt | undefined>): Promise<void>;
+  exchange(renew: (signal: AbortSignal) => Promise<R | undefined>): Promise<void>;
   /** No more extensions; resolves when the one that is under way is over. */
   stop(): Promise<void>;
   /** As `stop`, and the holder is told that it holds nothing any more. */
@@ -38,8 +42,8 @@ export interface Hold {
  * the time are left for that. What is past its time is not ours any more, whatever an extension would be answered: somebody
  * else may have it.
  */
-export const createHold = (settings: HoldSettings): Hold => {
-  const { account, queue, visibilityMs, ceilingMs, renew, now } = settings;
+export const createHold = <R extends Held>(settings: HoldSettings<R>): Hold<R> => {
+  const { queue, visibilityMs, ceilingMs, renew, faultOf, now } = settings;
   let { receipt } = settings;
   let untilMs = receipt.receivedAtMs + visibilityMs;
   const lost = new AbortController();
@@ -67,23 +71,11 @@ export const createHold = (settings: HoldSettings): Hold => {
 
   const extend = async (): Promise<void> => {
     const askedAtMs = now();
-    const { queueUrl, receiptHandle } = receipt;
-    await account.call(
-      (client, options) =>
-        client.send(
-          new ChangeMessageVisibilityCommand({
-            QueueUrl: queueUrl,
-            ReceiptHandle: receiptHandle,
-            VisibilityTimeout: Math.ceil(visibilityMs / 1000),
-          }),
-          options,
-        ),
-      { signal: AbortSignal.timeout(Math.max(1, untilMs - askedAtMs)) },
-    );
+    await settings.extend(receipt, AbortSignal.timeout(Math.max(1, untilMs - askedAtMs)));
     untilMs = askedAtMs + visibilityMs;
   };
 
-  const exchange: Hold['exchange'] = with_ =>
+  const exchange: Hold<R>['exchange'] = with_ =>
     inLine(async () => {
       lost.signal.throwIfAborted();
       const fresh = await with_(AbortSignal.any([lost.signal, AbortSignal.timeout(Math.max(1, untilMs - now()))]));

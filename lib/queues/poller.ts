@@ -1,27 +1,25 @@
-import type { Message } from '@aws-sdk/client-sqs';
-import { orAborted } from '../../flow/wait.ts';
+import { orAborted } from '../flow/wait.ts';
 
-export interface PollerSettings {
+export interface PollerSettings<M> {
+  /** The longest that one question waits, seconds. */
+  readonly longestWaitSeconds: number;
   /** Ask for one message, waiting this long for it. Rejects when the queue is gone, or with the signal's reason. */
-  readonly ask: (waitSeconds: number, signal: AbortSignal) => Promise<Message | undefined>;
+  readonly ask: (waitSeconds: number, signal: AbortSignal) => Promise<M | undefined>;
   /** Of a message that came and that nobody asks for any more. */
-  readonly giveBack: (message: Message) => void;
+  readonly giveBack: (message: M) => void;
   /** How long such a message waits to be asked for after all, ms. */
   readonly keepMs: number;
 }
 
 /** One question at a time to a queue. */
-export interface Poller {
+export interface Poller<M> {
   /** What there is right now. */
-  now(signal: AbortSignal): Promise<Message | undefined>;
+  now(signal: AbortSignal): Promise<M | undefined>;
   /** The next message, however long it takes. */
-  next(signal: AbortSignal): Promise<Message>;
+  next(signal: AbortSignal): Promise<M>;
   /** End the question that is out and give back what came. */
   close(reason: Error): void;
 }
-
-/** SQS's longest. Source: ReceiveMessage, WaitTimeSeconds. */
-const longestWaitSeconds = 20;
 
 interface Question {
   readonly long: boolean;
@@ -30,26 +28,26 @@ interface Question {
 }
 
 /**
- * A question to SQS can't be taken back: a message that is on its way when the connection is cut is hidden from everybody for a
+ * A question to SQS or Pub/Sub can't be taken back: a message that is on its way when the connection is cut is hidden from everybody for a
  * visibility timeout. So who gives up leaves the question out, and the next one who asks hears its answer:
  *
  *   idle -> out (short or long) -> answered: who listens takes what came, else it is given back after a moment -> idle
  *
  * A long question that is out says that there is nothing: it would have been answered.
  */
-export const createPoller = ({ ask, giveBack, keepMs }: PollerSettings): Poller => {
+export const createPoller = <M>({ longestWaitSeconds, ask, giveBack, keepMs }: PollerSettings<M>): Poller<M> => {
   const closing = new AbortController();
   let out: Question | undefined;
-  let came: { readonly message: Message; readonly timer: NodeJS.Timeout } | undefined;
+  let came: { readonly message: M; readonly timer: NodeJS.Timeout } | undefined;
 
-  const take = (): Message | undefined => {
+  const take = (): M | undefined => {
     const taken = came;
     came = undefined;
     clearTimeout(taken?.timer);
     return taken?.message;
   };
 
-  const keep = (message: Message) => {
+  const keep = (message: M) => {
     if (closing.signal.aborted) {
       giveBack(message);
       return;

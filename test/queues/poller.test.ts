@@ -1,11 +1,15 @@
-import type { Message } from '@aws-sdk/client-sqs';
 import t from 'tap';
-import { createPoller } from '../../../lib/queues/sqs/poller.ts';
+import { createPoller } from '../../lib/queues/poller.ts';
+
+interface Message {
+  readonly Body: string;
+}
 
 const scene = (keepMs = 10_000) => {
   const questions: { readonly waitSeconds: number; readonly answer: (message?: Message) => void }[] = [];
   const back: (string | undefined)[] = [];
-  const poller = createPoller({
+  const poller = createPoller<Message>({
+    longestWaitSeconds: 20,
     keepMs,
     giveBack: message => back.push(message.Body),
     ask: waitSeconds => new Promise(resolve => questions.push({ waitSeconds, answer: resolve })),
