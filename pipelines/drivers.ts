@@ -69,6 +69,11 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
     const { sqsCerts: certs, sqsTimeoutMs: timeoutMs, leaseMs } = options;
     brokers.push(createSqsBroker({ certs, timeoutMs, leaseMs, host: hostname(), emit }));
   }
+  if (options.pubsubCerts !== undefined || options.pubsubProject !== undefined) {
+    const { createPubsubBroker } = await import('../lib/queues/pubsub/broker.ts');
+    const { pubsubCerts: certs, pubsubProject: project, leaseMs } = options;
+    brokers.push(createPubsubBroker({ certs, project, leaseMs, host: hostname(), emit }));
+  }
   return brokers;
 };
 

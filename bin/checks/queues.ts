@@ -119,6 +119,11 @@ const sqs: Check = {
   run: async (options, signal) => (await import('./sqs.ts')).checkSqs(options, signal),
 };
 
+const pubsub: Check = {
+  name: 'Google Pub/Sub',
+  run: async (options, signal) => (await import('./pubsub.ts')).checkPubsub(options, signal),
+};
+
 /** The checks of the places that work comes from, as far as they are configured. */
 export const queueChecks = (options: Options): readonly Check[] => [
   clearText,
@@ -128,4 +133,5 @@ export const queueChecks = (options: Options): readonly Check[] => [
   ]),
   ...(options.queueRoot === undefined ? [] : [queueRoot(options.queueRoot)]),
   ...(options.sqsCerts !== undefined || options.sqsChain ? [sqs] : []),
+  ...(options.pubsubCerts !== undefined || options.pubsubProject !== undefined ? [pubsub] : []),
 ];

@@ -7,6 +7,7 @@ export type ServiceVariable =
   | 'TEST_S3_URL'
   | 'TEST_SQS_URL'
   | 'TEST_SQS_PAGES_URL'
+  | 'TEST_PUBSUB_HOST'
   | 'TEST_UV'
   | 'TEST_CLIENT_PYTHON';
 

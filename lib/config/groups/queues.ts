@@ -94,9 +94,8 @@ export const queueOptions = rows({
     env: 'PUBSUB_CERTS',
     type: 'path',
     default: '',
-    meaning: 'Google Pub/Sub: directory of service account files.',
-    state: 'refused',
-    why: 'Pub/Sub queues would not be served',
+    meaning: 'Google Pub/Sub: directory of service account files (*.json), which may come and go.',
+    state: 'works',
   },
   pubsubProject: {
     env: 'PUBSUB_PROJECT',
@@ -104,7 +103,6 @@ export const queueOptions = rows({
     value: 'PROJECT',
     default: '',
     meaning: 'Google Pub/Sub: project to serve with application default credentials.',
-    state: 'refused',
-    why: 'Pub/Sub queues would not be served',
+    state: 'works',
   },
 });

@@ -7,7 +7,7 @@ import { QueueGone, type QueueBroker } from '../queue.ts';
 import { createAccountSet } from './account-set.ts';
 import { chainAccount, readAccounts, type Accounts } from './credentials.ts';
 import type { SqsDelivery } from './delivery.ts';
-import { createNames, shortName } from './names.ts';
+import { createNames, shortName } from '../names.ts';
 import { createWorkQueue, type FoundQueue } from './work-queue.ts';
 
 export interface SqsSettings {

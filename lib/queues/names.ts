@@ -6,7 +6,7 @@ export interface Names {
   find(name: string): readonly [account: string, home: string] | undefined;
 }
 
-/** No queue of SQS has it in its name. */
+/** No queue of SQS or Pub/Sub has it in its name. */
 const between = '@';
 
 /** The name that QUEUE_MATCH sees. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { createNames, shortName } from '../../../lib/queues/sqs/names.ts';
+import { createNames, shortName } from '../../lib/queues/names.ts';
 
 t.test('who was there first keeps the short name', t => {
   const names = createNames();
