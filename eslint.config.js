@@ -37,7 +37,7 @@ const restrictedImports = places.map(([prefix, layer]) => {
 });
 
 export default defineConfig(
-  globalIgnores(['dist', '.tap', 'fixtures', '**/tap-snapshots']),
+  globalIgnores(['dist', '.tap', 'fixtures', '**/generated', '**/tap-snapshots']),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

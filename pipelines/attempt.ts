@@ -1,10 +1,12 @@
-import { map, of, pipe, type OperatorFunction } from 'rxjs';
+import { from, map, of, pipe, type OperatorFunction } from 'rxjs';
 import { isolate } from '../lib/flow/isolate.ts';
-import type { FinishedAttempt, PulledDelivery, Settled } from '../lib/model/attempt.ts';
+import type { FinishedAttempt, PulledDelivery, Settled, TakenAttempt } from '../lib/model/attempt.ts';
 import { admit, type AdmitContext } from '../lib/stages/admit.ts';
+import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
 import { execute } from '../lib/stages/execute.ts';
+import { guard, type GuardContext } from '../lib/stages/guard.ts';
 import { ingest, type IngestContext } from '../lib/stages/ingest.ts';
 import { mergeOutput, type MergeOutputContext } from '../lib/stages/merge-output.ts';
 import { parse } from '../lib/stages/parse.ts';
@@ -21,6 +23,8 @@ export interface AttemptContext
   extends
     IngestContext,
     DecryptContext,
+    GuardContext,
+    AnnounceContext,
     AdmitContext,
     PrepareContext,
     StageInContext,
@@ -31,6 +35,13 @@ export interface AttemptContext
   readonly executors: readonly Executor[];
 }
 
+/** An attempt that ended before it was concluded; who listens is told all the same. */
+const endEarly = async (error: unknown, attempt: TakenAttempt, use: GuardContext): Promise<FinishedAttempt> => {
+  const end = endOf(error, use);
+  await attempt.record.reports?.finish(end);
+  return { ...attempt, end };
+};
+
 /** All stages of one attempt. Each type extends the one before: a stage at the wrong place does not compile. */
 export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
@@ -38,7 +49,9 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
     isolate(
       pipe(
         decrypt(use), // TakenAttempt -> OpenedAttempt
+        guard(use), // OpenedAttempt, its secrets are known from here on
         parse(), // OpenedAttempt -> RequestedAttempt
+        announce(use), // RequestedAttempt, told of from here on
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
@@ -53,24 +66,25 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         stageOut(use), // ObservedAttempt -> StoredAttempt        checkpoints on the way, everything at the end
         conclude(use), // StoredAttempt -> FinishedAttempt
       ),
-      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error) }),
+      (error, attempt) => from(endEarly(error, attempt, use)),
     ),
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 
 /** The same, cut before anything is reserved or run: what `replay --dry-run` shows. */
 export const readPipeline = (
-  use: IngestContext & DecryptContext & SettleContext,
+  use: IngestContext & DecryptContext & GuardContext & SettleContext,
 ): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use),
     isolate(
       pipe(
         decrypt(use),
+        guard(use),
         parse(),
         map((attempt): FinishedAttempt => ({ ...attempt, end: { cause: 'completed', message: 'a valid request' } })),
       ),
-      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error) }),
+      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error, use) }),
     ),
     settle(use),
   );

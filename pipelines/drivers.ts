@@ -9,8 +9,9 @@ import type { PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
-import type { QueueBroker } from '../lib/queues/queue.ts';
+import type { QueueBroker, Reporter } from '../lib/queues/queue.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
+import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
@@ -20,6 +21,7 @@ import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
+import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
 import type { QueueContext } from './queue.ts';
 
@@ -35,7 +37,7 @@ export interface Drivers {
   readonly contextFor: (
     queue: QueueName,
     stop: AbortSignal,
-    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>>,
+    over?: Partial<Pick<QueueContext, 'now' | 'holdMs'>> & { readonly reporter?: Reporter | undefined },
   ) => QueueContext;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
@@ -45,6 +47,8 @@ export interface Drivers {
 export interface DriverSettings {
   /** `s3://host:port` -> the store that is used instead. */
   readonly redirect?: ReadonlyMap<string, string>;
+  /** Knows the secrets of the options, and learns those of requests. */
+  readonly redactor?: Redactor;
   /** Whether queues are connected to. Default: true. */
   readonly queues?: boolean;
 }
@@ -85,6 +89,7 @@ const measure = async (options: Options) => ({
 
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
+  const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
   const ledger = new Ledger(await measure(options));
   const demand = new Demand(ledger);
@@ -114,10 +119,20 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
 
+  const deadlineMs = 10_000;
+  const reporting = await createReporting({
+    keysDirectory: options.responseSignaturesDir,
+    emit,
+    redact: redactor.redact,
+    // Before the duty counts as late.
+    deadlineMs: deadlineMs - 500,
+    now: Date.now,
+  });
+
   return {
     ledger,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
-    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000 } = {}) => ({
+    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => ({
       emit,
       host: hostname(),
       stop,
@@ -126,6 +141,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       maxMessageBytes: defaultMaxMessageBytes,
       ledger,
       demand,
+      redactor,
+      openReports: attempt => reporting.open(attempt, reporter),
       holdMs,
       maxAttempts: options.maxAttempts,
       unplacedAfterMs: options.unplacedAfterMs,
@@ -137,8 +154,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,
-      duties: [],
-      deadlineMs: 10_000,
+      duties: [{ name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
+      deadlineMs,
       delays,
       takeNext,
       restartMs: 2000,
@@ -146,6 +163,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     kill: () => {
       kill.abort();
     },
-    close: closeS3,
+    close: async () => {
+      reporting.close();
+      await closeS3();
+    },
   };
 };

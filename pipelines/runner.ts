@@ -27,7 +27,7 @@ export interface RunnerContext {
   /** Why a queue that matches can not be served by this runner; undefined where it can. */
   readonly refuses: (queue: QueueName) => string | undefined;
   /** What the attempts of one queue need; `stop` ends them, its reason is an AttemptError. */
-  readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
+  readonly contextFor: (queue: QueueName, stop: AbortSignal, broker: QueueBroker) => QueueContext;
   /** Time that running work has to end by itself, ms. */
   readonly drainMs: number;
   /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
@@ -75,7 +75,7 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   const start = (broker: QueueBroker, one: Served): void => {
     const { name } = one;
-    const context = use.contextFor(one, one.stop.signal);
+    const context = use.contextFor(one, one.stop.signal, broker);
     queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;

@@ -58,8 +58,24 @@ export interface AttemptRecord {
   experiment?: string;
   project?: string;
   request?: Request;
+  /** Who is told of it while it goes on; absent where nobody listens. */
+  reports?: AttemptReports;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
+}
+
+/** Tells a listener of one attempt. Calls never throw, never wait, and what they keep is bounded. Implemented in lib/reports. */
+export interface AttemptReports {
+  /** Its resources are reserved. */
+  begun(): void;
+  /** The experiment runs. */
+  started(atMs: number): void;
+  stdoutLine(line: string, atMs: number): void;
+  stderrLine(line: string, atMs: number): void;
+  /** How it ended. Resolves when that was told or given up, in bounded time; a second call is the first. Never rejects. */
+  finish(end: End): Promise<void>;
+  /** Let go of what was not told. */
+  close(): void;
 }
 
 /** A message that was taken: it has a name and a scope. */

@@ -19,8 +19,27 @@ export interface QueueBroker {
   refuses?(name: string): string | undefined;
   /** A queue by its name. Cheap: nothing is asked of the broker before the first call on it. */
   open(name: string): WorkQueue;
+  /**
+   * Where reports of a queue's attempts go, by the work queue's short name. Cheap: nothing is asked of the broker before the
+   * first report. Absent: this kind of queue has no responses.
+   */
+  reporter?(name: string): Reporter;
   /** Let go of everything; deliveries not settled go back by themselves. Idempotent. */
   close(): Promise<void>;
+}
+
+/** The queue that answers to a work queue, where a client made one. Source: spec "Reports". */
+export const responseQueueOf = (name: string): string => `${name}_response`;
+
+/** Puts reports on a response queue, which it never makes. */
+export interface Reporter {
+  /**
+   * Publish one report (text/plain). Out: once the broker has it; false where there is no such queue now. Called one at a time
+   * for each attempt, side by side for several. Whatever stands between may be slow or stuck, and must hold up nothing else on
+   * its way: no settlement and no other queue.
+   * Errors: what went wrong, it is tried again; the signal's reason as soon as it aborts.
+   */
+  publish(body: string, signal: AbortSignal): Promise<boolean>;
 }
 
 /**

@@ -47,6 +47,7 @@ const observe = async (
   document.set('status', 'running');
   document.set('start_time', rfc3339(run.startedAtMs));
   document.log('Start', run.startedAtMs);
+  record.reports?.started(run.startedAtMs);
 
   const { exit, writeFailure } = await observeRun(
     attempt,

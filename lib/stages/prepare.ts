@@ -22,5 +22,6 @@ export const prepare = (use: PrepareContext): OperatorFunction<AdmittedAttempt, 
   mergeMap(async attempt => {
     const workspace = await use.createWorkspace(attempt);
     if (!use.keepWorkspaces) attempt.scope.add('workspace', () => use.removeWorkspace(workspace));
+    attempt.record.reports?.begun();
     return { ...attempt, workspace, document: use.createDocument(attempt) };
   });

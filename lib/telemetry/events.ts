@@ -76,6 +76,16 @@ export const events = table({
     when: "a client's lock file is much older than any write; it is passed over",
     fields: { path: 'string', ageMs: 'number' },
   },
+  'key-changed': {
+    level: 'info',
+    when: 'a file of keys was added, changed or removed; it is in effect',
+    fields: { file: 'string', change: 'string' },
+  },
+  'key-unusable': {
+    level: 'warn',
+    when: 'a file of keys can not be used; told once for each state of it',
+    fields: { file: 'string', why: 'string' },
+  },
   'message-taken': {
     level: 'debug',
     when: 'a message was taken from a queue',
@@ -132,6 +142,21 @@ export const events = table({
     level: 'debug',
     when: 'everything an attempt made is in the store',
     fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
+  },
+  'reports-off': {
+    level: 'info',
+    when: 'experiments of a queue are not reported, since there is no key to seal reports with (told once)',
+    fields: { why: 'string' },
+  },
+  'report-failed': {
+    level: 'warn',
+    when: 'a report could not be sent; it is tried again (told once, until one was sent)',
+    fields: { error: 'string' },
+  },
+  'reports-lost': {
+    level: 'warn',
+    when: 'an attempt ended and not all of its reports were sent in time',
+    fields: { lost: 'number', error: 'string' },
   },
   'duty-late': {
     level: 'warn',
@@ -207,12 +232,17 @@ export interface EventBus {
   readonly events$: Observable<RunnerEvent>;
 }
 
-/** @param now clock in ms since the epoch */
-export const createEventBus = (now: () => number = Date.now): EventBus => {
+const noSecrets = <T>(value: T): T => value;
+
+/**
+ * @param now clock in ms since the epoch
+ * @param redact takes secrets out of an event's fields, before any observer sees them
+ */
+export const createEventBus = (now: () => number = Date.now, redact: <T>(fields: T) => T = noSecrets): EventBus => {
   const subject = new Subject<RunnerEvent>();
   return {
     emit: (event, fields, about = {}) => {
-      subject.next({ atMs: now(), level: events[event].level, event, ...about, fields });
+      subject.next({ atMs: now(), level: events[event].level, event, ...about, fields: redact(fields) });
     },
     events$: subject.asObservable(),
   };

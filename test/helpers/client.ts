@@ -79,7 +79,11 @@ export const submit = async (t: Test, spec: Submission): Promise<readonly string
 export const collect = async (t: Test, spec: Collection): Promise<Readonly<Record<string, Collected>>> =>
   (await runClient(t, 'collect.py', spec)) as Record<string, Collected>;
 
-const runClient = async (t: Test, script: string, { python, home, ...input }: ClientSession): Promise<unknown> => {
+export const runClient = async (
+  t: Test,
+  script: string,
+  { python, home, ...input }: Pick<ClientSession, 'python' | 'home'> & object,
+): Promise<unknown> => {
   const child = spawn(python, [path.join(import.meta.dirname, '../client', script)], {
     env: { ...process.env, STUDIOML_HOME: home, HOME: home, PYTHONDONTWRITEBYTECODE: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -98,6 +98,22 @@ t.test('dead letters go to the topic of the policy, releases are not counted the
   await t.rejects(broker.open('pubsub_letters').receive(never), { name: 'QueueGone' });
 });
 
+t.test('reports go to the response topic, where there is one', async t => {
+  const host = needService(t, 'TEST_PUBSUB_HOST');
+  if (host === undefined) return;
+  const scene = openPubsub(t, host);
+  const [with_, without] = [await scene.declare(), await scene.declare()];
+  const response = await scene.declareResponse(with_);
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  await broker.open(with_).receive(never);
+  t.equal(await broker.reporter?.(with_).publish('sealed', never), true);
+  t.equal(await broker.reporter?.(without).publish('sealed', never), false);
+  const subscription = `projects/${scene.project}/subscriptions/${response}`;
+  const [{ receivedMessages }] = await scene.subscriber.pull({ subscription, maxMessages: 1 });
+  t.equal(String(receivedMessages?.[0]?.message?.data), 'sealed');
+});
+
 t.test('service accounts come and go; what they list is checked', async t => {
   const host = needService(t, 'TEST_PUBSUB_HOST');
   if (host === undefined) return;

@@ -153,6 +153,23 @@ t.test('accounts come and go while it runs; two with a queue of one name have tw
   t.notOk(JSON.stringify(scene.events).includes('hidden-secret'));
 });
 
+t.test('reports go to the response queue, where there is one', async t => {
+  const endpoint = needService(t, 'TEST_SQS_URL');
+  if (endpoint === undefined) return;
+  const scene = openSqs(t, endpoint);
+  const [with_, without] = [await scene.declare(), await scene.declare()];
+  const response = await scene.declareResponse(with_);
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  await broker.open(with_).receive(never);
+  t.equal(await broker.reporter?.(with_).publish('sealed', never), true);
+  t.equal(await broker.reporter?.(without).publish('sealed', never), false);
+  t.strictSame(
+    (await scene.drain(response)).map(({ Body }) => Body),
+    ['sealed'],
+  );
+});
+
 t.test('a FIFO queue is refused in words', async t => {
   const endpoint = needService(t, 'TEST_SQS_URL');
   if (endpoint === undefined) return;

@@ -59,9 +59,8 @@ export const trustOptions = rows({
     env: 'RESPONSE_SIGNATURES_DIR',
     type: 'path',
     default: './certs/queues/response-encrypt',
-    meaning: 'Public keys that reports are sealed with.',
-    state: 'adds',
-    why: 'no reports are sent',
+    meaning: "Public keys that reports are sealed with, each file named with a response queue name's beginning.",
+    state: 'works',
   },
   s3Ca: {
     env: 'S3_CA',

@@ -5,6 +5,7 @@ import { messageOf } from '../../errors.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
 import { keepClaims } from './claims.ts';
+import { createDirectoryReporter } from './reporter.ts';
 import { changesOf } from './watch.ts';
 import { createDirectoryQueue } from './work-queue.ts';
 
@@ -66,6 +67,7 @@ export const createDirectoryBroker = (settings: DirectorySettings): QueueBroker 
     kind: 'directory',
     discover: () => discover(root, emit),
     open: name => createDirectoryQueue({ root, name, runnerId, claims, emit, now }),
+    reporter: name => createDirectoryReporter({ root, name, emit, now }),
     close: () => claims.close(),
   };
 };

@@ -8,6 +8,7 @@ import type { QueueBroker } from '../queue.ts';
 import { namedProject, readProjects, type FoundProject } from './clients.ts';
 import type { FoundSubscription, PubsubDelivery } from './delivery.ts';
 import { createProject, type ServedProject } from './project.ts';
+import { createPubsubReporter } from './reporter.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 export interface PubsubSettings {
@@ -133,6 +134,7 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
         now,
         out,
       }),
+    reporter: name => createPubsubReporter(() => known(name)),
     close: async () => {
       closing.abort(new Error('the runner lets go of its queues'));
       await Promise.all([...out].map(delivery => delivery.letGo()));

@@ -1,9 +1,10 @@
 import { map, merge, type Observable } from 'rxjs';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
-import { createConnection } from './connection.ts';
+import { createConnection, type Connection } from './connection.ts';
 import { ask, discoverByManagement } from './discovery.ts';
 import { discoverByName } from './named-queues.ts';
+import { createReporter } from './reporter.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 export interface RabbitmqSettings {
@@ -46,13 +47,14 @@ const deadLetterPolicy =
   };
 
 /**
- * RabbitMQ through amqplib: one connection, one channel a queue. Connecting starts at once; calls wait for it.
+ * RabbitMQ through amqplib: one connection, one channel a queue; a connection of its own for reports, made with the first. Connecting starts at once; calls wait for it.
  * Source: spec "RabbitMQ".
  */
 export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
   const { url, managementUrl, queues, emit, discoveryMs = 2000, now = Date.now } = settings;
   const connection = createConnection({ url, emit });
   const vhost = vhostOf(url);
+  let reports: Connection | undefined;
 
   const discover = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
@@ -73,6 +75,9 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
     discover,
     open: name =>
       createWorkQueue({ connection, name, hasDeadLetterPolicy: deadLetterPolicy(managementUrl, vhost, name), now }),
-    close: () => connection.close(),
+    reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
+    close: async () => {
+      await Promise.all([connection.close(), reports?.close()]);
+    },
   };
 };

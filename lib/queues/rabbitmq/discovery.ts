@@ -5,7 +5,7 @@ import type { Emit } from '../../telemetry/events.ts';
 
 /** The client's exchange, and what its routing keys start with. Source: spec "RabbitMQ". */
 export const exchange = 'StudioML.topic';
-const routingPrefix = 'StudioML.';
+export const routingPrefix = 'StudioML.';
 
 export interface DiscoverySettings {
   /** With user and password, where it has its own. */

@@ -8,6 +8,7 @@ import { createAccountSet } from './account-set.ts';
 import { chainAccount, readAccounts, type Accounts } from './credentials.ts';
 import type { SqsDelivery } from './delivery.ts';
 import { createNames, shortName } from '../names.ts';
+import { createSqsReporter } from './reporter.ts';
 import { createWorkQueue, type FoundQueue } from './work-queue.ts';
 
 export interface SqsSettings {
@@ -152,6 +153,7 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
         now,
         out,
       }),
+    reporter: name => createSqsReporter(() => known(name), now),
     close: async () => {
       closing.abort(new Error('the runner lets go of its queues'));
       await Promise.all([...out].map(delivery => delivery.letGo()));
