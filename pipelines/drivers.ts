@@ -71,6 +71,16 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
     const runnerId = `${hostname()}-${String(process.pid)}`;
     brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs, emit }));
   }
+  if (options.sqsCerts !== undefined || options.sqsChain) {
+    const { createSqsBroker } = await import('../lib/queues/sqs/broker.ts');
+    const { sqsCerts: certs, sqsTimeoutMs: timeoutMs, leaseMs } = options;
+    brokers.push(createSqsBroker({ certs, timeoutMs, leaseMs, host: hostname(), emit }));
+  }
+  if (options.pubsubCerts !== undefined || options.pubsubProject !== undefined) {
+    const { createPubsubBroker } = await import('../lib/queues/pubsub/broker.ts');
+    const { pubsubCerts: certs, pubsubProject: project, leaseMs } = options;
+    brokers.push(createPubsubBroker({ certs, project, leaseMs, host: hostname(), emit }));
+  }
   return brokers;
 };
 

@@ -110,7 +110,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   /** Whether a queue must be left alone; told once for each reason. */
   const ignore = (broker: QueueBroker, name: string): boolean => {
     const id = idOf(broker, name);
-    const why = use.refuses({ kind: broker.kind, name });
+    const why = broker.refuses?.(name) ?? use.refuses({ kind: broker.kind, name });
     if (why === undefined) ignored.delete(id);
     else if (ignored.get(id) !== why) {
       ignored.set(id, why);
@@ -143,7 +143,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
     if (stopping) return;
     for (const name of names) {
-      if (!use.matches(name)) continue;
+      if (!use.matches(broker.shortName?.(name) ?? name)) continue;
       const one = served.get(idOf(broker, name));
       const left = ignore(broker, name);
       if (one && left) letGo(one);

@@ -107,6 +107,17 @@ const queueRoot = (path: string): Check => ({
   },
 });
 
+/** Loaded only where it is asked for: its SDK is large. */
+const sqs: Check = {
+  name: 'AWS SQS',
+  run: async (options, signal) => (await import('./sqs.ts')).checkSqs(options, signal),
+};
+
+const pubsub: Check = {
+  name: 'Google Pub/Sub',
+  run: async (options, signal) => (await import('./pubsub.ts')).checkPubsub(options, signal),
+};
+
 /** The checks of the places that work comes from, as far as they are configured. */
 export const queueChecks = (options: Options): readonly Check[] => [
   clearText,
@@ -115,4 +126,6 @@ export const queueChecks = (options: Options): readonly Check[] => [
     management(options.amqpMgtUrls[at] ?? '', url, options.amqpQueues.length),
   ]),
   ...(options.queueRoot === undefined ? [] : [queueRoot(options.queueRoot)]),
+  ...(options.sqsCerts !== undefined || options.sqsChain ? [sqs] : []),
+  ...(options.pubsubCerts !== undefined || options.pubsubProject !== undefined ? [pubsub] : []),
 ];

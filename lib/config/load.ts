@@ -5,6 +5,7 @@ import { sinkFault } from './event-sinks.ts';
 import { expandVariables, type Environment } from './expand.ts';
 import { parseValue } from './option-values.ts';
 import { flagOf, type OptionRow } from './option-rows.ts';
+import { servesAwsChain, sources, sourcesFault } from './queue-sources.ts';
 import { options, type IgnoredOption, type OptionName, type Options } from './options.ts';
 
 export interface LoadNeeds {
@@ -35,16 +36,14 @@ const textOf = (row: OptionRow, flag: string | undefined, env: Environment): Giv
   };
 };
 
-const sources = ['amqpUrls', 'queueRoot', 'sqsCerts', 'pubsubCerts', 'pubsubProject'];
-
 /** Faults between options. One that has a fault of its own is not in `values` and is judged no further. */
-const relations = (values: Readonly<Record<string, unknown>>, needs: LoadNeeds): string[] => {
+const relations = (values: Readonly<Record<string, unknown>>, env: Environment, needs: LoadNeeds): string[] => {
   const faults: string[] = [];
   const amqpUrls = (values['amqpUrls'] ?? []) as readonly string[];
   const mgtUrls = (values['amqpMgtUrls'] ?? []) as readonly string[];
-  const judged = sources.every(name => name in values);
-  if (judged && needs.queues !== false && amqpUrls.length === 0 && values['queueRoot'] === undefined)
-    faults.push(`no queues to serve: expected ${said(options.amqpUrls)}, ${said(options.queueRoot)} or both`);
+  const judged = needs.queues !== false && sources.every(name => name in values);
+  const none = judged ? sourcesFault(values, env) : undefined;
+  if (none !== undefined) faults.push(none);
   if ('amqpUrls' in values && mgtUrls.length !== 0 && mgtUrls.length !== amqpUrls.length)
     faults.push(
       `${said(options.amqpMgtUrls)}: found ${String(mgtUrls.length)} URLs, expected one for each of the ${String(amqpUrls.length)} of ${said(options.amqpUrls)}`,
@@ -101,8 +100,14 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
     if (row.state === 'adds' && text !== undefined && text.text !== row.default)
       ignored.push({ option: row.env, why: row.why ?? '' });
   }
-  faults.push(...relations(values, needs));
+  faults.push(...relations(values, env, needs));
   if (faults.length !== 0) throw new OptionsError(faults);
   const checked = values as unknown as Options;
-  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored, given: byHand };
+  return {
+    ...checked,
+    amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls),
+    sqsChain: servesAwsChain(values, env),
+    ignored,
+    given: byHand,
+  };
 };

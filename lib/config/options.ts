@@ -33,6 +33,8 @@ export interface IgnoredOption {
  * amqpMgtUrls as amqpUrls.
  */
 export type Options = { readonly [N in Working]: ValueOf<Table[N]> } & {
+  /** Whether SQS is served with the ordinary AWS chain. */
+  readonly sqsChain: boolean;
   readonly ignored: readonly IgnoredOption[];
   /** Those that were given by hand. */
   readonly given: ReadonlySet<OptionName>;

@@ -13,7 +13,11 @@ export interface QueueBroker {
    * event of the driver and emits nothing. Never completes or errors by itself; unsubscribing ends it.
    */
   discover(): Observable<ReadonlySet<string>>;
-  /** A queue by its short name. Cheap: nothing is asked of the broker before the first call on it. */
+  /** The short name, which QUEUE_MATCH sees, where a queue is told from another of that name by more. */
+  shortName?(name: string): string;
+  /** Why a queue of a kind that is found can't be served at all; undefined where it can. */
+  refuses?(name: string): string | undefined;
+  /** A queue by its name. Cheap: nothing is asked of the broker before the first call on it. */
   open(name: string): WorkQueue;
   /**
    * Where reports of a queue's attempts go, by the work queue's short name. Cheap: nothing is asked of the broker before the

@@ -50,7 +50,7 @@ export const events = table({
   'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
   'lease-unavailable': {
     level: 'warn',
-    when: "the broker's user may not declare queues: a message is held unacknowledged while it runs, for as long as the broker lets it",
+    when: 'the runner may make no queue of its own for work that it holds: a message is held as the broker lets it, and its count of attempts is the broker\'s',
     fields: { broker: 'string', why: 'string' },
   },
   'discovery-failed': {

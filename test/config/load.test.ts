@@ -110,10 +110,20 @@ t.test('numbers are whole', async t => {
 
 t.test('one place that work comes from must be given, unless the command needs none', async t => {
   t.same(faultsOf([], { QUEUE_ROOT: '' }), [
-    'no queues to serve: expected --amqp-url (AMQP_URL), --queue-root (QUEUE_ROOT) or both',
+    'no queues to serve: expected --amqp-url (AMQP_URL), --queue-root (QUEUE_ROOT), --sqs-certs (SQS_CERTS), --pubsub-certs (PUBSUB_CERTS), --pubsub-project (PUBSUB_PROJECT), or an AWS account in the environment',
   ]);
   t.doesNotThrow(() => loadOptions([], {}, { queues: false }));
   t.doesNotThrow(() => loadOptions([], { AMQP_URL: 'amqp://h' }));
+  t.doesNotThrow(() => loadOptions([], { SQS_CERTS: '/certs' }));
+});
+
+t.test('the AWS chain serves SQS where nothing else is given, or where its endpoint is', async t => {
+  const serves = (env: Readonly<Record<string, string>>) => loadOptions([], env).sqsChain;
+  t.equal(serves({ AWS_ACCESS_KEY_ID: 'a' }), true);
+  t.equal(serves({ AWS_REGION: 'eu-west-1' }), true, 'a machine with a role says no more');
+  t.equal(serves({ AWS_ACCESS_KEY_ID: 'a', QUEUE_ROOT: '/queues' }), false, 'it may be there for S3 only');
+  t.equal(serves({ AWS_ENDPOINT_URL_SQS: 'http://h', QUEUE_ROOT: '/queues' }), true);
+  t.equal(serves({ AWS_ENDPOINT_URL_SQS: 'http://h', SQS_CERTS: '/certs' }), false, 'the directory names the accounts');
 });
 
 t.test('a source of work that is given and wrong is not called missing too', async t => {
@@ -153,7 +163,7 @@ t.test('there is a management URL for each broker or for none', async t => {
 });
 
 t.test('what is not supported yet and decides about safety stops the start', async t => {
-  for (const name of ['SQS_CERTS', 'PUBSUB_CERTS', 'PUBSUB_PROJECT', 'S3_CA', 'S3_CERT', 'S3_KEY'])
+  for (const name of ['S3_CA', 'S3_CERT', 'S3_KEY'])
     t.match(faultsOf([], { [name]: 'x' }), [new RegExp(`\\(${name}\\): not yet supported`)]);
   t.match(faultsOf([], { MEMORY_LIMIT: 'hard' }), [/expected soft \("hard" is not yet supported\)/]);
 });

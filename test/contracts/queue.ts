@@ -17,6 +17,8 @@ export interface DeadLetter {
 
 /** A real broker, seen from the client's and the operator's side. */
 export interface QueueHarness {
+  /** Whether the service itself promises no order. */
+  readonly unordered?: boolean;
   /** A name that discovery finds. */
   declare(): Promise<string>;
   /** The queue of reports that belongs to it, as the client makes it. */
@@ -92,7 +94,8 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
       t.match(delivery, { queue: { name }, attemptsBefore: 0, history: [] });
       await delivery.settle({ type: 'accept' });
     }
-    t.strictSame(bodies, ['one', 'two', 'three']);
+    const all = ['one', 'two', 'three'];
+    t.strictSame(harness.unordered ? bodies.sort() : bodies, harness.unordered ? all.sort() : all);
     await isEmpty(queue);
   });
 
@@ -113,12 +116,14 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     const { harness, name, queue } = await scene(t);
     await harness.publish(name, 'tried');
     await delay(15);
-    await harness.publish(name, 'other');
+    if (!harness.unordered) await harness.publish(name, 'other');
     const first = await take(queue);
     await first.settle({ type: 'retry', attempt: 1, history: [entry] });
-    const other = await take(queue);
-    t.equal(other.body.toString(), 'other');
-    await other.settle({ type: 'accept' });
+    if (!harness.unordered) {
+      const other = await take(queue);
+      t.equal(other.body.toString(), 'other');
+      await other.settle({ type: 'accept' });
+    }
     const second = await take(queue);
     t.equal(second.body.toString(), 'tried');
     t.equal(second.attemptsBefore, 1);

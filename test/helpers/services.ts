@@ -1,7 +1,15 @@
 import type { Test } from 'tap';
 
 /** The variables that the test command sets for the services it started; see test/services. */
-export type ServiceVariable = 'TEST_AMQP_URL' | 'TEST_AMQP_MGT_URL' | 'TEST_S3_URL' | 'TEST_UV' | 'TEST_CLIENT_PYTHON';
+export type ServiceVariable =
+  | 'TEST_AMQP_URL'
+  | 'TEST_AMQP_MGT_URL'
+  | 'TEST_S3_URL'
+  | 'TEST_SQS_URL'
+  | 'TEST_SQS_PAGES_URL'
+  | 'TEST_PUBSUB_HOST'
+  | 'TEST_UV'
+  | 'TEST_CLIENT_PYTHON';
 
 /** The value of `variable`, where the service is there. Where it is missing the running test ends: in CI (`CI=true`) as
  *  failed, elsewhere as skipped, both with the reason. To be called before the test asserts anything:

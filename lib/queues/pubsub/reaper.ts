@@ -1,0 +1,98 @@
+import { messageOf } from '../../errors.ts';
+import { sleep } from '../../flow/wait.ts';
+import type { HistoryEntry } from '../../model/outcome.ts';
+import type { Emit } from '../../telemetry/events.ts';
+import type { Call } from '../account.ts';
+import { acknowledge, keep, publish, pull, removePair, type Received } from './calls.ts';
+import type { Clients, PubsubAccount } from './clients.ts';
+import { attributeNames, attributesOf, copyOf, pastOf } from './copies.ts';
+import { faultOf } from './faults.ts';
+
+export interface ReaperSettings {
+  readonly account: PubsubAccount;
+  /** Lease subscriptions of other runners, full names. */
+  readonly others: () => readonly string[];
+  /** Where messages of a subscription are published; undefined where it is not there any more. */
+  readonly topicOf: (subscription: string) => string | undefined;
+  readonly leaseMs: number;
+  readonly visibilityMs: number;
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/** How many runners look at one lease subscription between two looks of one runner, about. */
+const looksEach = 4;
+/** A lease topic where nothing came free for so long belongs to nobody: its messages would have lapsed, ms. */
+const unusedMs = 8 * 86_400_000;
+
+const publishedAtMs = ({ message }: Received): number => Number(message?.publishTime?.seconds ?? 0) * 1000;
+
+/**
+ * Bring home what runners that died had begun: what is free in a lease subscription has lapsed. One that was published less than
+ * half a visibility ago can't have: its runner is about to take it.
+ */
+export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
+  const { account, others, topicOf, leaseMs, visibilityMs, emit, now } = settings;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const quietSince = new Map<string, number>();
+  const ask = <T>(work: Call<Clients, T>) => account.call(work, { signal });
+
+  const bringHome = async (subscription: string, received: Received): Promise<void> => {
+    const ackId = received.ackId ?? '';
+    if (now() - publishedAtMs(received) < visibilityMs / 2) {
+      await ask((clients, options) => keep(clients, options, subscription, ackId, 0));
+      return;
+    }
+    const attributes = attributesOf(received);
+    const topic = topicOf(attributes[attributeNames.queue] ?? '');
+    // With its subscription the message was deleted as well.
+    if (topic !== undefined) {
+      const { attempts, history } = pastOf(received);
+      const entry: HistoryEntry = {
+        cause: 'runner-died',
+        host: attributes[attributeNames.lease]?.split('/')[0] ?? '',
+        at: new Date(now()).toISOString(),
+        message: 'its runner was not heard of any more',
+      };
+      const copy = copyOf(received, { attempts, history: [...history, entry] });
+      await ask((clients, options) => publish(clients, options, topic, copy));
+    }
+    await ask((clients, options) => acknowledge(clients, options, subscription, ackId));
+  };
+
+  const look = async (subscription: string): Promise<void> => {
+    const received = await ask((clients, options) =>
+      pull(clients, options, { subscription, maxMessages: 10, waitMs: 0 }),
+    );
+    const since = quietSince.get(subscription) ?? now();
+    quietSince.set(subscription, received.length > 0 ? now() : since);
+    for (const one of received) await bringHome(subscription, one);
+    if (now() - since < unusedMs) return;
+    quietSince.delete(subscription);
+    const name = subscription.slice(subscription.lastIndexOf('/') + 1);
+    await ask((clients, options) => removePair(clients, options, name));
+  };
+
+  const loop = async () => {
+    while (!signal.aborted) {
+      await sleep(leaseMs / 3, signal).catch(() => undefined);
+      const all = others();
+      for (const subscription of all) {
+        if (signal.aborted || account.retired || Math.random() > looksEach / all.length) continue;
+        await look(subscription).catch((error: unknown) => {
+          if (signal.aborted || faultOf(error) === 'queue-gone') return;
+          const words = `a message of another runner could not be brought home: ${messageOf(error)}`;
+          emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue: subscription });
+        });
+      }
+    }
+  };
+  const looping = loop();
+  return {
+    close: () => {
+      closing.abort(new Error('the runner lets go of its queues'));
+      return looping;
+    },
+  };
+};

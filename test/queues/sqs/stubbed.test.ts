@@ -1,0 +1,163 @@
+import type { Message, SQSClient } from '@aws-sdk/client-sqs';
+import assert from 'node:assert/strict';
+import t, { type Test } from 'tap';
+import { createSqsBroker } from '../../../lib/queues/sqs/broker.ts';
+import { createEventBus, type RunnerEvent } from '../../../lib/telemetry/events.ts';
+import { eventually } from '../../helpers/eventually.ts';
+
+const never = new AbortController().signal;
+const url = 'http://stub/1/sqs_a';
+
+type Answer = (input: Readonly<Record<string, unknown>>) => unknown;
+
+/** What SQS answers with an error: the code is the error's name. */
+const fault = (name: string, status = 400, message = name): Error =>
+  Object.assign(new Error(message), { name, $metadata: { httpStatusCode: status } });
+
+const noMessage = new Promise<never>(() => undefined);
+
+/** A broker whose one account has one queue with one message, and answers as `answers` says. */
+const stubbed = (t: Test, answers: Readonly<Record<string, Answer>>, leaseMs = 900) => {
+  const asked: (readonly [name: string, input: Readonly<Record<string, unknown>>])[] = [];
+  let messages: Message[] = [
+    { MessageId: 'm', ReceiptHandle: 'r', Body: 'body', Attributes: { ApproximateReceiveCount: '3' } },
+  ];
+  const usual: Record<string, Answer> = {
+    ListQueues: () => ({ QueueUrls: [url] }),
+    ListDeadLetterSourceQueues: () => ({ queueUrls: [] }),
+    GetQueueAttributes: () => ({ Attributes: {} }),
+    ReceiveMessage: ({ WaitTimeSeconds }) => {
+      const Messages = messages;
+      messages = [];
+      return Messages.length > 0 || WaitTimeSeconds === 0 ? { Messages } : noMessage;
+    },
+    ...answers,
+  };
+  const send = async (command: { readonly constructor: { readonly name: string }; readonly input: object }) => {
+    const name = command.constructor.name.replace(/Command$/, '');
+    const input = command.input as Record<string, unknown>;
+    asked.push([name, input]);
+    return (await usual[name]?.(input)) ?? {};
+  };
+  const client = { send, destroy: () => undefined } as unknown as SQSClient;
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  const broker = createSqsBroker({
+    timeoutMs: 1000,
+    leaseMs,
+    host: 'testhost',
+    emit: bus.emit,
+    read: () => Promise.resolve({ accounts: [{ label: 'stub', version: '', createClient: () => client }], faults: [] }),
+  });
+  t.teardown(() => broker.close());
+  const calls = (name: string) => asked.filter(([called]) => called === name).map(([, input]) => input);
+  return { broker, events, calls };
+};
+
+t.test('a message whose visibility can not be extended any more is lost', async t => {
+  const { broker } = stubbed(t, {
+    ChangeMessageVisibility: () => {
+      throw fault('MessageNotInflight');
+    },
+  });
+  const delivery = await broker.open('sqs_a').receive(never);
+  await eventually(() => {
+    assert.ok(delivery?.lost.aborted);
+  });
+  t.match(delivery?.lost.reason, { code: 'lease-lost', message: /MessageNotInflight/ });
+  await t.rejects(delivery?.settle({ type: 'accept' }) ?? Promise.resolve(), { message: /not held any more/ });
+});
+
+t.test('a message is lost with its queue', async t => {
+  const { broker } = stubbed(t, {
+    ChangeMessageVisibility: () => {
+      throw fault('QueueDoesNotExist');
+    },
+  });
+  const delivery = await broker.open('sqs_a').receive(never);
+  await eventually(() => {
+    assert.ok(delivery?.lost.aborted);
+  });
+  t.match(delivery?.lost.reason, { code: 'queue-deleted' });
+});
+
+t.test('an extension that SQS has no time for is tried again before the message lapses', async t => {
+  let refusals = 2;
+  const { broker, calls } = stubbed(t, {
+    ChangeMessageVisibility: () => {
+      if (refusals-- > 0) throw fault('ThrottlingException');
+      return {};
+    },
+  });
+  const delivery = await broker.open('sqs_a').receive(never);
+  await eventually(() => {
+    assert.ok(calls('ChangeMessageVisibility').length >= 5);
+  });
+  t.equal(delivery?.lost.aborted, false);
+  await delivery?.settle({ type: 'accept' });
+  t.strictSame(calls('DeleteMessage'), [{ QueueUrl: url, ReceiptHandle: 'r' }]);
+});
+
+t.test('a throttled receive is tried again with growing delays, told once', async t => {
+  let refusals = 3;
+  const { broker, events } = stubbed(t, {
+    ReceiveMessage: () => {
+      if (refusals-- > 0) throw fault('RequestThrottled', 403, 'too many requests');
+      return { Messages: [{ MessageId: 'late', ReceiptHandle: 'r', Body: 'late' }] };
+    },
+  });
+  const delivery = await broker.open('sqs_a').wait(never);
+  t.equal(delivery?.body.toString(), 'late');
+  await delivery?.settle({ type: 'accept' });
+  const told = events.filter(({ event }) => event.startsWith('broker-')).map(({ event, fields }) => [event, fields]);
+  t.match(told, [
+    ['broker-connected', {}],
+    ['broker-lost', { kind: 'sqs', broker: 'stub', error: 'too many requests' }],
+    ['broker-connected', {}],
+  ]);
+  t.equal(told.length, 3);
+});
+
+t.test('a release keeps the message from everybody for its delay', async t => {
+  const { broker, calls } = stubbed(t, {});
+  const delivery = await broker.open('sqs_a').receive(never);
+  t.equal(delivery?.attemptsBefore, 0, 'receives are no attempts');
+  await delivery?.settle({ type: 'release', delayMs: 300_000 });
+  t.match(calls('ChangeMessageVisibility').at(-1), { ReceiptHandle: 'r', VisibilityTimeout: 300 });
+  t.strictSame(calls('SendMessage'), []);
+});
+
+t.test('where no lease queue is allowed, work begins all the same and a release is a copy', async t => {
+  const { broker, calls, events } = stubbed(
+    t,
+    {
+      CreateQueue: () => {
+        throw fault('AccessDenied', 403, 'not authorized to perform sqs:createqueue');
+      },
+    },
+    60_000,
+  );
+  const delivery = await broker.open('sqs_a').receive(never);
+  await delivery?.begin(1, 'key');
+  t.match(
+    events.find(({ event }) => event === 'lease-unavailable'),
+    { fields: { kind: 'sqs', error: /createqueue/ } },
+  );
+  await delivery?.settle({ type: 'release', delayMs: 1000 });
+  t.match(calls('SendMessage'), [{ QueueUrl: url, MessageBody: 'body', DelaySeconds: 1 }]);
+  t.equal(calls('DeleteMessage').length, 1);
+});
+
+t.test('a message that can not be marked as begun is given back', async t => {
+  const { broker, calls } = stubbed(t, {
+    CreateQueue: () => ({ QueueUrl: 'http://stub/1/lease' }),
+    SendMessage: () => {
+      throw fault('InvalidParameterValue', 400, 'the message is too long');
+    },
+  });
+  const delivery = await broker.open('sqs_a').receive(never);
+  await t.rejects(delivery?.begin(1, 'key') ?? Promise.resolve(), { code: 'broker-fault', message: /too long/ });
+  await delivery?.settle({ type: 'release', delayMs: 0 });
+  t.match(calls('ChangeMessageVisibility').at(-1), { QueueUrl: url, VisibilityTimeout: 0 });
+});
