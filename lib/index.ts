@@ -21,5 +21,6 @@ export { recover, type RecoverContext } from './stages/recover.ts';
 export { settle, type SettleContext } from './stages/settle.ts';
 export { stageIn, type StageInContext } from './stages/stage-in.ts';
 export { stageOut, type StageOutContext } from './stages/stage-out.ts';
-export type { ObjectInfo, ObjectStore, PutOptions, StoredObject } from './storage/object-store.ts';
+export { watchCancel, type WatchCancelContext } from './stages/watch-cancel.ts';
+export type { GetOptions, ObjectInfo, ObjectStore, PutOptions, StoredObject } from './storage/object-store.ts';
 export { createEventBus, events, type Emit, type EventBus, type RunnerEvent } from './telemetry/events.ts';

@@ -14,6 +14,7 @@ import { endOf, recover } from '../lib/stages/recover.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
 import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
+import { watchCancel, type WatchCancelContext } from '../lib/stages/watch-cancel.ts';
 import type { Executor } from '../lib/executors/executor.ts';
 
 /** Everything that the stages of an attempt need. Made by drivers.ts from the options, by tests from fakes. */
@@ -23,6 +24,7 @@ export interface AttemptContext
     DecryptContext,
     AdmitContext,
     PrepareContext,
+    WatchCancelContext,
     StageInContext,
     MergeOutputContext,
     StageOutContext,
@@ -42,11 +44,16 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
-          pipe(
-            stageIn(use), // PreparedAttempt -> StagedAttempt
-            provision(use.executors), // StagedAttempt -> ReadyAttempt
-            execute(use), // ReadyAttempt -> RunningAttempt         once: its streams and its exit
-            mergeOutput(use), // RunningAttempt -> ObservedAttempt      snapshots, at last the end
+          watchCancel(
+            pipe(
+              stageIn(use), // PreparedAttempt -> StagedAttempt
+              provision(use.executors), // StagedAttempt -> ReadyAttempt
+            ),
+            pipe(
+              execute(use), // ReadyAttempt -> RunningAttempt         once: its streams and its exit
+              mergeOutput(use), // RunningAttempt -> ObservedAttempt      snapshots, at last the end
+            ),
+            use,
           ),
           use,
         ),

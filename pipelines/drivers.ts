@@ -5,7 +5,7 @@ import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createGrowingDelays } from '../lib/flow/growing-delay.ts';
-import type { PreparedAttempt } from '../lib/model/attempt.ts';
+import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
@@ -17,11 +17,12 @@ import { Demand } from '../lib/resources/demand.ts';
 import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
-import { locate, type LocateContext } from '../lib/storage/locate.ts';
+import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
 import type { QueueContext } from './queue.ts';
+import { recordsOf } from './records.ts';
 
 /** After so many releases in a row a queue is left alone for the longest time. Source: spec "Settling". */
 const releasesToCeiling = 10;
@@ -103,6 +104,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   };
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
+  const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
 
   return {
     ledger,
@@ -127,7 +129,16 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       parallelTransfers: 8,
       executors,
       stopUploadMs: options.stopUploadMs,
-      duties: [],
+      ...recordsOf({
+        emit,
+        host: hostname(),
+        now,
+        maxAttempts: options.maxAttempts,
+        unplacedAfterMs: options.unplacedAfterMs,
+        stopUploadMs: options.stopUploadMs,
+        locate: find,
+        locateDatabase: findDatabase,
+      }),
       deadlineMs: 10_000,
       delays,
       takeNext,

@@ -96,12 +96,13 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   };
   return {
     name,
-    get: async (key, signal) => {
+    get: async (key, signal, { ifNoneMatch } = {}) => {
       const operation = 'get';
       const response = await client.send({
         operation,
         method: 'GET',
         key: checked(operation, key),
+        ...(ifNoneMatch === undefined ? {} : { headers: { 'if-none-match': ifNoneMatch } }),
         signal,
         repeatable: true,
       });

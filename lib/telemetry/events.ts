@@ -128,6 +128,12 @@ export const events = table({
     when: 'everything an attempt made is in the store',
     fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
   },
+  cancelled: { level: 'info', when: 'its user has stopped an experiment', fields: { by: 'string' } },
+  'record-failed': {
+    level: 'warn',
+    when: "the experiment's object in the metadata store, or its artifact _status, could not be read or written; it is tried again",
+    fields: { error: 'string' },
+  },
   'duty-late': {
     level: 'warn',
     when: 'a duty at the end of an attempt takes longer than its deadline',
