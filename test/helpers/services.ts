@@ -1,7 +1,16 @@
 import type { Test } from 'tap';
 
 /** The variables that the test command sets for the services it started; see test/services. */
-export type ServiceVariable = 'TEST_AMQP_URL' | 'TEST_AMQP_MGT_URL' | 'TEST_S3_URL' | 'TEST_UV' | 'TEST_CLIENT_PYTHON';
+export type ServiceVariable =
+  | 'TEST_AMQP_URL'
+  | 'TEST_AMQP_MGT_URL'
+  | 'TEST_S3_URL'
+  | 'TEST_UV'
+  | 'TEST_CLIENT_PYTHON'
+  | 'TEST_DOCKER_HOST'
+  | 'TEST_REGISTRY'
+  | 'TEST_REGISTRY_PRIVATE'
+  | 'TEST_IMAGE_TAR';
 
 /** The value of `variable`, where the service is there. Where it is missing the running test ends: in CI (`CI=true`) as
  *  failed, elsewhere as skipped, both with the reason. To be called before the test asserts anything:

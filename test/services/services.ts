@@ -13,6 +13,7 @@ const services: Readonly<Record<string, readonly string[]>> = {
   s3: ['TEST_S3_URL'],
   uv: ['TEST_UV'],
   client: ['TEST_CLIENT_PYTHON'],
+  docker: ['TEST_DOCKER_HOST', 'TEST_REGISTRY', 'TEST_REGISTRY_PRIVATE', 'TEST_IMAGE_TAR'],
 };
 
 export interface StartedServices {
