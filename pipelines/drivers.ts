@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
+import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
@@ -83,6 +84,13 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const executors = [
+    ...(await containerExecutors({
+      ...options,
+      home,
+      kill: kill.signal,
+      emit,
+      locate: (artifact, attempt) => find(artifact, attempt),
+    })),
     createVirtualEnvironmentExecutor({
       environmentsDir: join(home, 'environments'),
       findInterpreters,

@@ -92,6 +92,11 @@ export const events = table({
     when: 'the environment is ready',
     fields: { environment: 'string', built: 'boolean', durationMs: 'number' },
   },
+  'image-pulling': {
+    level: 'info',
+    when: 'an image is on its way; told once a second, with the bytes of the layers known so far',
+    fields: { image: 'string', doneBytes: 'number', totalBytes: 'number' },
+  },
   started: { level: 'info', when: 'the experiment runs', fields: { pid: 'number?' } },
   'directive-skipped': {
     level: 'warn',
