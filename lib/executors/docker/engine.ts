@@ -35,7 +35,10 @@ export const createEngine = (socketPath?: string): Engine => {
   let connected: Promise<ConnectedEngine> | undefined;
   const open = async (): Promise<ConnectedEngine> => {
     const { default: Docker } = await import('dockerode');
-    const docker = new Docker(socketPath === undefined ? undefined : { socketPath });
+    // An engine that is stopping takes no new connection while it ends its containers, but goes on to answer on old ones: it must not
+    // be taken for one whose container was killed.
+    const headers = { Connection: 'close' };
+    const docker = new Docker(socketPath === undefined ? { headers } : { socketPath, headers });
     const info = (await docker.info()) as { InitBinary?: string };
     return { docker, hasInit: Boolean(info.InitBinary) };
   };
