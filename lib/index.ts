@@ -26,5 +26,6 @@ export { stageIn, type StageInContext } from './stages/stage-in.ts';
 export { standBack, type StandBackContext } from './stages/stand-back.ts';
 export { stageOut, type StageOutContext } from './stages/stage-out.ts';
 export { verify, type VerifyContext } from './stages/verify.ts';
-export type { ObjectInfo, ObjectStore, PutOptions, StoredObject } from './storage/object-store.ts';
+export { watchCancel, type WatchCancelContext } from './stages/watch-cancel.ts';
+export type { GetOptions, ObjectInfo, ObjectStore, PutOptions, StoredObject } from './storage/object-store.ts';
 export { createEventBus, events, type Emit, type EventBus, type RunnerEvent } from './telemetry/events.ts';

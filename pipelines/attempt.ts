@@ -21,6 +21,7 @@ import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
 import { standBack } from '../lib/stages/stand-back.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
 import { verify, type VerifyContext } from '../lib/stages/verify.ts';
+import { watchCancel, type WatchCancelContext } from '../lib/stages/watch-cancel.ts';
 import type { Executor } from '../lib/executors/executor.ts';
 
 /** Everything that the stages of an attempt need. Made by drivers.ts from the options, by tests from fakes. */
@@ -35,6 +36,7 @@ export interface AttemptContext
     AdmitContext,
     PrepareContext,
     FenceContext,
+    WatchCancelContext,
     StageInContext,
     MergeOutputContext,
     StageOutContext,
@@ -71,7 +73,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         admit(use), // RequestedAttempt -> AdmittedAttempt     waits for its grant
         prepare(use), // AdmittedAttempt -> PreparedAttempt      from here on there is something to store
         recover(
-          pipe(
+          watchCancel(
             fence(
               pipe(
                 stageIn(use), // PreparedAttempt -> StagedAttempt
@@ -79,8 +81,11 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
               ),
               use,
             ),
-            execute(use), // ReadyAttempt -> RunningAttempt         once: its streams and its exit
-            mergeOutput(use), // RunningAttempt -> ObservedAttempt      snapshots, at last the end
+            pipe(
+              execute(use), // ReadyAttempt -> RunningAttempt         once: its streams and its exit
+              mergeOutput(use), // RunningAttempt -> ObservedAttempt      snapshots, at last the end
+            ),
+            use,
           ),
           use,
         ),

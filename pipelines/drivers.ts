@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
+import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createGrowingDelays } from '../lib/flow/growing-delay.ts';
-import type { PreparedAttempt } from '../lib/model/attempt.ts';
+import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
@@ -25,6 +26,7 @@ import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
+import { recordsOf } from './records.ts';
 
 /** After so many releases in a row a queue is left alone for the longest time. Source: spec "Settling". */
 const releasesToCeiling = 10;
@@ -101,6 +103,13 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const executors = [
+    ...(await containerExecutors({
+      ...options,
+      home,
+      kill: kill.signal,
+      emit,
+      locate: (artifact, attempt) => find(artifact, attempt),
+    })),
     createVirtualEnvironmentExecutor({
       environmentsDir: join(home, 'environments'),
       findInterpreters,
@@ -122,6 +131,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   };
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
+  const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
 
   const deadlineMs = 10_000;
   const reporting = await createReporting({
@@ -137,39 +147,52 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     ledger,
     keys,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
-    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => ({
-      emit,
-      host: hostname(),
-      stop,
-      now,
-      clearTextMessages: options.clearTextMessages,
-      senderKey: keys.senders.find,
-      clusterKeys: keys.cluster,
-      maxMessageBytes: defaultMaxMessageBytes,
-      ledger,
-      demand,
-      redactor,
-      openReports: attempt => reporting.open(attempt, reporter),
-      holdMs,
-      maxAttempts: options.maxAttempts,
-      unplacedAfterMs: options.unplacedAfterMs,
-      createWorkspace: attempt => Promise.resolve(createWorkspace({ home, key: attempt.request.key })),
-      removeWorkspace,
-      createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
-      keepWorkspaces: options.debug,
-      locate: find,
-      // What is replayed is run again on purpose.
-      locateMetadata: ({ request, delivery }) =>
-        settings.queues === false ? undefined : locateDatabase(request, delivery.queue.kind, stores),
-      parallelTransfers: 8,
-      executors,
-      stopUploadMs: options.stopUploadMs,
-      duties: [{ name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
-      deadlineMs,
-      delays,
-      takeNext,
-      restartMs: 2000,
-    }),
+    contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
+      const records = recordsOf({
+        emit,
+        host: hostname(),
+        now,
+        maxAttempts: options.maxAttempts,
+        unplacedAfterMs: options.unplacedAfterMs,
+        stopUploadMs: options.stopUploadMs,
+        locate: find,
+        locateDatabase: findDatabase,
+      });
+      return {
+        emit,
+        host: hostname(),
+        stop,
+        now,
+        clearTextMessages: options.clearTextMessages,
+        senderKey: keys.senders.find,
+        clusterKeys: keys.cluster,
+        maxMessageBytes: defaultMaxMessageBytes,
+        ledger,
+        demand,
+        redactor,
+        openReports: attempt => reporting.open(attempt, reporter),
+        holdMs,
+        maxAttempts: options.maxAttempts,
+        unplacedAfterMs: options.unplacedAfterMs,
+        createWorkspace: attempt => Promise.resolve(createWorkspace({ home, key: attempt.request.key })),
+        removeWorkspace,
+        createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
+        keepWorkspaces: options.debug,
+        locate: find,
+        // What is replayed is run again on purpose.
+        locateMetadata: ({ request, delivery }) =>
+          settings.queues === false ? undefined : locateDatabase(request, delivery.queue.kind, stores),
+        parallelTransfers: 8,
+        executors,
+        stopUploadMs: options.stopUploadMs,
+        ...records,
+        duties: [...records.duties, { name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
+        deadlineMs,
+        delays,
+        takeNext,
+        restartMs: 2000,
+      };
+    },
     kill: () => {
       kill.abort();
     },

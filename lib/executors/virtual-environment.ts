@@ -1,15 +1,14 @@
-import { stat } from 'node:fs/promises';
-import { join, normalize } from 'node:path';
-import { AttemptError } from '../errors.ts';
+import { join } from 'node:path';
 import type { Command, StagedAttempt } from '../model/attempt.ts';
-import { deadlineMs } from '../request/effective.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
+import { imageOf } from './image.ts';
 import { chooseInterpreter, type Interpreter } from './interpreters.ts';
 import { createPrivateEnvironment } from './private-environment.ts';
 import { startProcess } from './process.ts';
+import { longestRunMs, programOf } from './program.ts';
 import { bundledClients, requirementsOf } from './requirements.ts';
 
 export interface VirtualEnvironmentSettings {
@@ -28,8 +27,6 @@ export interface VirtualEnvironmentSettings {
   readonly now: () => number;
 }
 
-/** The longest that anything may run. Source: spec "Limits and stops". */
-const maxRunMs = 96 * 3_600_000;
 /** Until interpreters are looked for again where none fitted, ms. */
 const lookAgainMs = 30_000;
 
@@ -38,21 +35,6 @@ const installerEnv = (env: NodeJS.ProcessEnv): Record<string, string> => {
   const wanted = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|UV_.*|.*_PROXY|.*_CA_BUNDLE|SSL_CERT_.*|GIT_.*)$/i;
   const kept = Object.entries(env).filter(([name, value]) => value !== undefined && wanted.test(name));
   return { ...Object.fromEntries(kept as [string, string][]), UV_PYTHON_DOWNLOADS: 'never' };
-};
-
-/** argv after the interpreter. Errors: `no-such-program`. */
-const programOf = async ({ request, workspace }: StagedAttempt): Promise<readonly string[]> => {
-  const { filename = '', args } = request;
-  if (filename === '-m') return ['-m', ...args];
-  const fail = (why: string) => new AttemptError('no-such-program', `the program can not be run: ${why}`, { filename });
-  const clean = normalize(filename);
-  if (filename === '' || clean.startsWith('/') || clean === '..' || clean.startsWith('../')) {
-    throw fail('expected a file inside the workspace, or -m');
-  }
-  const found = await stat(join(workspace.workspace, clean)).catch(() => undefined);
-  if (!found?.isFile()) throw fail('there is no such file in the workspace');
-  // Python would take a name that begins with a dash for an option.
-  return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
 };
 
 /** Interpreters are looked for once, and again now and then when none fits. */
@@ -72,12 +54,6 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
       return chooseInterpreter(await look(), asked);
     }
   };
-};
-
-/** What is left of experimentLifetime by the attempt's own clock, which a replay sets back. */
-const lifetimeLeftMs = ({ request, stagedAtMs }: StagedAttempt): number => {
-  const deadline = deadlineMs(request);
-  return deadline === undefined ? Infinity : deadline - stagedAtMs;
 };
 
 /**
@@ -124,16 +100,15 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
 
   return {
     kind: 'virtual-environment',
-    accepts: ({ artifacts }) =>
-      artifacts.has('workspace') && !artifacts.has('_container') && !artifacts.has('_singularity'),
+    accepts: request => request.artifacts.has('workspace') && !imageOf(request),
     provision,
     start: attempt => {
-      const { request, command, signal, record } = attempt;
+      const { command, signal, record } = attempt;
       return startProcess(command, {
         signal,
         kill: use.kill,
         graceMs: use.terminationGraceMs,
-        maxDurationMs: Math.max(0, Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, lifetimeLeftMs(attempt))),
+        maxDurationMs: longestRunMs(attempt),
         marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
         onSurvivors: pids => {
           emit('kill-incomplete', { pids: pids.join(' ') }, record);

@@ -140,6 +140,7 @@ export interface AdmittedAttempt extends RequestedAttempt {
 export interface PreparedAttempt extends AdmittedAttempt {
   readonly workspace: Workspace;
   readonly document: MetadataDocument;
+  readonly experimentRecord: ExperimentRecord;
 }
 
 /** Its input artifacts are in place. */
@@ -214,6 +215,25 @@ export interface LineBlock {
   readonly bytes: number;
   /** The lines, as they are told one by one. */
   read(): readonly string[];
+}
+
+/** What became of an experiment, as far as its record says it. Times in ms since the epoch. */
+export interface RecordChange {
+  readonly status?: 'waiting' | 'running' | 'finished';
+  readonly startedAtMs?: number;
+  readonly checkpointedAtMs?: number;
+  readonly finishedAtMs?: number;
+}
+
+/**
+ * The experiment's object in the metadata store, by which its user's own tools know it. Calls never reject; a store that fails is told
+ * by an event. Implemented in lib/records/experiment-record.ts.
+ */
+export interface ExperimentRecord {
+  /** Whether its user has stopped it; false where that can't be told. */
+  isStopped(signal: AbortSignal): Promise<boolean>;
+  /** Write a change and those that could not be written before; resolves when that was tried, `tries` times where it must be. */
+  set(change: RecordChange, tries?: number): Promise<void>;
 }
 
 /**

@@ -1,5 +1,11 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
-import type { AdmittedAttempt, MetadataDocument, PreparedAttempt, Workspace } from '../model/attempt.ts';
+import type {
+  AdmittedAttempt,
+  ExperimentRecord,
+  MetadataDocument,
+  PreparedAttempt,
+  Workspace,
+} from '../model/attempt.ts';
 
 export interface PrepareContext {
   /** Make the attempt's directories. */
@@ -8,6 +14,8 @@ export interface PrepareContext {
   readonly removeWorkspace: (workspace: Workspace) => Promise<void>;
   /** A new metadata document, with what is known before anything ran. */
   readonly createDocument: (attempt: AdmittedAttempt) => MetadataDocument;
+  /** The experiment's record in its metadata store; nothing is asked of the store yet. */
+  readonly createExperimentRecord: (attempt: AdmittedAttempt) => ExperimentRecord;
   /** Keep the directories, for a developer to look at. */
   readonly keepWorkspaces: boolean;
 }
@@ -23,5 +31,6 @@ export const prepare = (use: PrepareContext): OperatorFunction<AdmittedAttempt, 
     const workspace = await use.createWorkspace(attempt);
     if (!use.keepWorkspaces) attempt.scope.add('workspace', () => use.removeWorkspace(workspace));
     attempt.record.reports?.begun();
-    return { ...attempt, workspace, document: use.createDocument(attempt) };
+    const document = use.createDocument(attempt);
+    return { ...attempt, workspace, document, experimentRecord: use.createExperimentRecord(attempt) };
   });

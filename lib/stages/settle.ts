@@ -4,7 +4,7 @@ import type { GrowingDelays } from '../flow/growing-delay.ts';
 import type { FinishedAttempt, Settled } from '../model/attempt.ts';
 import { queueId } from '../queues/queue.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { settlementFor } from './settlements.ts';
+import { settlementOf } from './settlements.ts';
 
 export interface SettleContext {
   readonly emit: Emit;
@@ -26,20 +26,7 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
   mergeMap(async attempt => {
     const { delivery, identity, record, end } = attempt;
     const queue = queueId(delivery.queue);
-    const timeAdded = record.request?.timeAddedSeconds ?? record.timeAddedSeconds;
-    const settlement = settlementFor(
-      {
-        end,
-        attempt: identity.number,
-        history: delivery.history,
-        maxAttempts: use.maxAttempts,
-        unplacedAfterMs: use.unplacedAfterMs,
-        timeAddedMs: timeAdded === undefined ? undefined : timeAdded * 1000,
-        nowMs: use.now(),
-        host: use.host,
-      },
-      () => use.delays.next(queue, use.now()),
-    );
+    const settlement = settlementOf(attempt, use, () => use.delays.next(queue, use.now()));
     if (settlement.type !== 'release' && settlement.type !== 'none') use.delays.reset(queue);
     const delayMs = settlement.type === 'release' ? settlement.delayMs : 0;
     let told = false;

@@ -1,3 +1,4 @@
+import type { FinishedAttempt } from '../model/attempt.ts';
 import type { Cause, End, HistoryEntry, Settlement } from '../model/outcome.ts';
 
 /**
@@ -97,4 +98,26 @@ export const settlementFor = (facts: SettlementFacts, releaseDelayMs: () => numb
     default:
       return rule satisfies never;
   }
+};
+
+/** What the queue is to be told about an attempt that ended. @param use its `now` in ms since the epoch */
+export const settlementOf = (
+  { end, identity, delivery, record }: FinishedAttempt,
+  use: Pick<SettlementFacts, 'maxAttempts' | 'unplacedAfterMs' | 'host'> & { readonly now: () => number },
+  releaseDelayMs: () => number,
+): Settlement => {
+  const timeAdded = record.request?.timeAddedSeconds ?? record.timeAddedSeconds;
+  return settlementFor(
+    {
+      end,
+      attempt: identity.number,
+      history: delivery.history,
+      maxAttempts: use.maxAttempts,
+      unplacedAfterMs: use.unplacedAfterMs,
+      timeAddedMs: timeAdded === undefined ? undefined : timeAdded * 1000,
+      nowMs: use.now(),
+      host: use.host,
+    },
+    releaseDelayMs,
+  );
 };

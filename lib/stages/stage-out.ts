@@ -1,5 +1,6 @@
 import { concatMap, defer, filter, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
-import { AttemptError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
+import { graceAfter } from '../flow/grace-after.ts';
 import type { ObservedAttempt, PreparedAttempt, StoredAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import type { Cause, End } from '../model/outcome.ts';
@@ -47,33 +48,6 @@ const lastStores: Readonly<Partial<Record<Cause, LastStore>>> = {
 const lastStoreOf = ({ cause, exit }: End): LastStore =>
   lastStores[cause] ?? (exit ? { type: 'must', patience: patient } : { type: 'may', patience: fair });
 
-const isLeaseLost = (reason: unknown): boolean => reason instanceof AttemptError && reason.code === 'lease-lost';
-
-/** Aborts `ms` after `signal` did: what may still be done when an attempt was told to stop. At once when the lease is lost. */
-const graceAfter = (signal: AbortSignal, ms: number) => {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const start = () => {
-    if (isLeaseLost(signal.reason)) {
-      controller.abort(signal.reason);
-      return;
-    }
-    timer = setTimeout(() => {
-      controller.abort(new AttemptError('store-fault', `not stored within ${String(ms)} ms of being told to stop`));
-    }, ms);
-  };
-  if (signal.aborted) start();
-  else signal.addEventListener('abort', start, { once: true });
-  return {
-    signal: controller.signal,
-    close: () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', start);
-      controller.abort(new AttemptError('stopping', 'nobody waits for this upload any more'));
-    },
-  };
-};
-
 /** Stores what one attempt makes, one store at a time. */
 const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
   const grace = graceAfter(attempt.signal, use.stopUploadMs);
@@ -105,7 +79,10 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
     }
   };
   return {
-    checkpoint: () => may('checkpointed', brief),
+    checkpoint: async () => {
+      await may('checkpointed', brief);
+      void attempt.experimentRecord.set({ checkpointedAtMs: use.now() });
+    },
     finish: async (end: End): Promise<void> => {
       const last = lastStoreOf(end);
       switch (last.type) {

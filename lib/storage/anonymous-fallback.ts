@@ -7,13 +7,13 @@ import type { ObjectStore } from './object-store.ts';
  */
 export const withAnonymousFallback = (store: ObjectStore, anonymous: () => ObjectStore): ObjectStore => ({
   name: store.name,
-  get: async (key, signal) => {
+  get: async (key, signal, options) => {
     try {
-      return await store.get(key, signal);
+      return await store.get(key, signal, options);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'denied') throw error;
       return anonymous()
-        .get(key, signal)
+        .get(key, signal, options)
         .catch(() => Promise.reject(error));
     }
   },

@@ -14,6 +14,11 @@ export interface ObjectInfo {
   readonly etag: string | undefined;
 }
 
+export interface GetOptions {
+  /** Only where it is not the object with this etag any more. Otherwise: StoreError `precondition`, and nothing is read. */
+  readonly ifNoneMatch?: string;
+}
+
 export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
   readonly contentType?: string;
@@ -30,7 +35,7 @@ export interface PutOptions {
 export interface ObjectStore {
   /** For people and logs: `s3://host:port/bucket`, `file:///path`. Free of secrets. */
   readonly name: string;
-  get(key: string, signal?: AbortSignal): Promise<StoredObject>;
+  get(key: string, signal?: AbortSignal, options?: GetOptions): Promise<StoredObject>;
   /** Store the body whole or not at all: a reader sees the old object or the new one. A stream is read once, at the store's pace. */
   put(key: string, body: Buffer | Readable, options?: PutOptions): Promise<{ readonly etag: string | undefined }>;
   /** Objects whose keys start with `prefix`, in no particular order, every page. */

@@ -94,9 +94,10 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   };
   return {
     name,
-    get: async (key, signal) => {
+    get: async (key, signal, { ifNoneMatch } = {}) => {
       const operation = 'get';
-      const input = { Bucket: bucket, Key: checked(operation, key) };
+      const condition = ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch };
+      const input = { Bucket: bucket, Key: checked(operation, key), ...condition };
       const { Body, ContentLength, ETag } = await calls.call(
         { operation, key, signal, repeatable: true },
         (sdk, client, sending) => client.send(new sdk.GetObjectCommand(input), sending),

@@ -123,6 +123,11 @@ export const events = table({
     when: 'the environment is ready',
     fields: { environment: 'string', built: 'boolean', durationMs: 'number' },
   },
+  'image-pulling': {
+    level: 'info',
+    when: 'an image is on its way; told once a second, with the bytes of the layers known so far',
+    fields: { image: 'string', doneBytes: 'number', totalBytes: 'number' },
+  },
   started: { level: 'info', when: 'the experiment runs', fields: { pid: 'number?' } },
   'directive-skipped': {
     level: 'warn',
@@ -173,6 +178,12 @@ export const events = table({
     level: 'warn',
     when: 'an attempt ended and not all of its reports were sent in time',
     fields: { lost: 'number', error: 'string' },
+  },
+  cancelled: { level: 'info', when: 'its user has stopped an experiment', fields: { by: 'string' } },
+  'record-failed': {
+    level: 'warn',
+    when: "the experiment's object in the metadata store, or its artifact _status, could not be read or written; it is tried again",
+    fields: { error: 'string' },
   },
   'duty-late': {
     level: 'warn',

@@ -21,7 +21,8 @@ def collect(spec, _config, database):
             label: database.get_artifact(artifact, local_path=os.path.join(directory, label), only_newer=False)
             for label, artifact in experiment.artifacts.items()
         }
-        found[key] = {'status': experiment.status, 'artifacts': artifacts}
+        times = {name: getattr(experiment, 'time_' + name) for name in ('added', 'started', 'last_checkpoint', 'finished')}
+        found[key] = {'status': experiment.status, 'times': times, 'artifacts': artifacts}
     return found
 
 

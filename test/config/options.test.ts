@@ -7,16 +7,18 @@ import { expandVariables } from '../../lib/config/expand.ts';
 const table: Readonly<Record<string, OptionRow>> = options;
 const each = Object.entries(table);
 
-// Every option of the specification, by its variable.
+// Every option of the specification, by its variable, and those that are this runner's own.
 const specified =
   `AMQP_URL AMQP_MGT_URL SQS_CERTS SQS_TIMEOUT QUEUE_ROOT PUBSUB_CERTS PUBSUB_PROJECT AMQP_QUEUES EVENTS MAX_ATTEMPTS
 UNPLACED_AFTER DRAIN_TIMEOUT TERMINATION_GRACE STOP_UPLOAD EXPERIMENT_ENV EXPERIMENT_USER MEMORY_LIMIT FILE_ROOTS
 ALLOW_RUNNER_CREDENTIALS STATUS_TOKEN IMAGE_ALLOW LEASE QUEUE_MATCH QUEUE_MISMATCH CERTS_DIR ENCRYPT_DIR REQUEST_SIGNATURES_DIR
 RESPONSE_SIGNATURES_DIR CLEAR_TEXT_MESSAGES ALLOW_ENV_SECRETS WORKING_DIR MAX_CORES MAX_MEM MAX_DISK CPU_ONLY CACHE_DIR CACHE_SIZE
 CACHE_CREATE S3_CA S3_CERT S3_KEY PROM_ADDRESS SCHEMA_LOGS LIMIT_TASKS LIMIT_IDLE_DURATION LIMIT_INTERVAL K8S_NAMESPACE
-K8S_CONFIGMAP SLACK_HOOK SLACK_ROOM CPU_PROFILE DEBUG LOGXI LOGXI_FORMAT`.split(/\s+/);
+K8S_CONFIGMAP SLACK_HOOK SLACK_ROOM CPU_PROFILE DEBUG LOGXI LOGXI_FORMAT CONTAINER_NETWORK CONTAINER_USER CONTAINER_PIDS`.split(
+    /\s+/,
+  );
 
-t.test('the table has every option of the specification and no other', async t => {
+t.test('the table has every option that is listed here and no other', async t => {
   t.same(each.map(([, row]) => row.env).sort(), [...specified].sort());
 });
 

@@ -112,6 +112,17 @@ export const objectStoreContract = (t: Test, open: (t: Test) => Promise<ObjectSt
     t.equal(await codeOf(store.put('state', streamed(Buffer.from('next')), { ifMatch: now.etag ?? '' })), 'done');
   });
 
+  t.test('an object is read again only where it is another one by now', async t => {
+    const store = await open(t);
+    const { etag = '' } = await store.put('state', Buffer.from('first'));
+    const again = async () => (await store.get('state', undefined, { ifNoneMatch: etag })).body;
+    t.equal(await codeOf(again()), 'precondition');
+    await store.put('state', Buffer.from('other'));
+    t.equal((await buffer(await again())).toString(), 'other');
+    await store.delete('state');
+    t.equal(await codeOf(again()), 'missing');
+  });
+
   t.test('keys keep their odd characters', async t => {
     const store = await open(t);
     const keys = [

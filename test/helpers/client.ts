@@ -51,9 +51,15 @@ export interface Collection extends ClientSession {
   readonly directory: string;
 }
 
+export interface Stop extends ClientSession {
+  readonly key: string;
+}
+
 export interface Collected {
   /** As the client's metadata store has it; null when it knows no such experiment. */
   readonly status: string | null;
+  /** Seconds since the epoch, as the client reads them. */
+  readonly times?: Readonly<Record<'added' | 'started' | 'last_checkpoint' | 'finished', number | null>>;
   /** Where each artifact was unpacked, by label; null when the store has no such object. */
   readonly artifacts: Readonly<Record<string, string | null>>;
 }
@@ -78,6 +84,11 @@ export const submit = async (t: Test, spec: Submission): Promise<readonly string
 /** Download every artifact of experiments with the client's own classes. Errors: the client's own, with what it printed. */
 export const collect = async (t: Test, spec: Collection): Promise<Readonly<Record<string, Collected>>> =>
   (await runClient(t, 'collect.py', spec)) as Record<string, Collected>;
+
+/** Stop an experiment with the client's own database provider. Errors: the client's own, with what it printed. */
+export const stopExperiment = async (t: Test, spec: Stop): Promise<void> => {
+  await runClient(t, 'stop.py', spec);
+};
 
 export const runClient = async <T extends Pick<ClientSession, 'python' | 'home'>>(
   t: Test,

@@ -3,6 +3,7 @@ import type { ObservedAttempt, PreparedAttempt } from '../../lib/model/attempt.t
 import type { Artifact } from '../../lib/model/experiment.ts';
 import type { Cause, End } from '../../lib/model/outcome.ts';
 import { createDocument } from '../../lib/output/document.ts';
+import { noRecord } from '../../lib/records/experiment-record.ts';
 
 export interface AttemptParts {
   /** Where its directories are made. */
@@ -36,6 +37,7 @@ export const makeAttempt = (parts: AttemptParts): PreparedAttempt =>
     grant: { amounts: { cores: 1, memoryBytes: 0, diskBytes: parts.diskBytes ?? 0 } },
     workspace: createWorkspace({ home: parts.home, key: 'e1' }),
     document: createDocument({ schemaLogs: true }),
+    experimentRecord: noRecord,
   }) as unknown as PreparedAttempt;
 
 /** The end of an attempt that ran, or with `ran` false never did. */

@@ -65,6 +65,7 @@ export class PipelineScene {
   readonly runner: RunnerProcess;
   readonly store: SceneStore;
   readonly #root: string;
+  readonly #env: Readonly<Record<string, string>>;
   #sent = 0;
 
   constructor(t: Test, env: Readonly<Record<string, string>> = {}, store?: SceneStore, args: readonly string[] = []) {
@@ -74,7 +75,7 @@ export class PipelineScene {
       named: { endpoint: directory, bucket: 'storage', databaseBucket: 'db' },
       objects: createDirectoryStore({ root: join(directory, 'storage') }),
     };
-    const settings = {
+    this.#env = {
       QUEUE_ROOT: join(this.#root, 'queues'),
       QUEUE_MATCH: `^${sceneQueue}$`,
       WORKING_DIR: join(this.#root, 'work'),
@@ -83,8 +84,15 @@ export class PipelineScene {
       TERMINATION_GRACE: '1s',
       ...env,
     };
-    this.runner = new RunnerProcess(settings, args);
+    this.runner = new RunnerProcess(this.#env, args);
     t.teardown(() => this.runner.stop());
+  }
+
+  /** Another runner in the same place. */
+  restarted(t: Test): RunnerProcess {
+    const runner = new RunnerProcess(this.#env);
+    t.teardown(() => runner.stop());
+    return runner;
   }
 
   /** A message as it is. Out: its name. */

@@ -6,6 +6,7 @@ import type { Settled } from '../../lib/model/attempt.ts';
 import type { ResourceAmounts } from '../../lib/model/resources.ts';
 import { documentOf } from '../../lib/output/first-words.ts';
 import { createTakeNext } from '../../lib/queues/take-next.ts';
+import { noRecord } from '../../lib/records/experiment-record.ts';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { Demand } from '../../lib/resources/demand.ts';
 import { Ledger } from '../../lib/resources/ledger.ts';
@@ -82,6 +83,10 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     parallelTransfers: 4,
     executors: [executor],
     stopUploadMs: 1000,
+    createExperimentRecord: () => noRecord,
+    cancelledBy: () => () => Promise.resolve(undefined),
+    lookEveryMs: 1000,
+    firstLookMs: 1000,
     duties: [],
     deadlineMs: 1000,
     delays,

@@ -9,7 +9,11 @@ export type ServiceVariable =
   | 'TEST_SQS_PAGES_URL'
   | 'TEST_PUBSUB_HOST'
   | 'TEST_UV'
-  | 'TEST_CLIENT_PYTHON';
+  | 'TEST_CLIENT_PYTHON'
+  | 'TEST_DOCKER_HOST'
+  | 'TEST_REGISTRY'
+  | 'TEST_REGISTRY_PRIVATE'
+  | 'TEST_IMAGE_TAR';
 
 /** The value of `variable`, where the service is there. Where it is missing the running test ends: in CI (`CI=true`) as
  *  failed, elsewhere as skipped, both with the reason. To be called before the test asserts anything:

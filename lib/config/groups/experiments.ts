@@ -59,6 +59,31 @@ export const experimentOptions = rows({
     meaning: "Variables of the runner's environment that experiments see, less those that look secret.",
     state: 'works',
   },
+  containerNetwork: {
+    env: 'CONTAINER_NETWORK',
+    type: 'text',
+    value: 'NAME',
+    default: 'bridge',
+    meaning: 'Network of containers: bridge, none, host, or the name of one.',
+    state: 'works',
+  },
+  containerUser: {
+    env: 'CONTAINER_USER',
+    type: 'text',
+    value: 'USER',
+    default: '',
+    meaning:
+      'User in containers: a name or UID[:GID] of the image, or the word image for the one that it names. Where not given: user and group of the runner.',
+    state: 'works',
+  },
+  containerPids: {
+    env: 'CONTAINER_PIDS',
+    type: 'integer',
+    default: '4096',
+    min: '16',
+    meaning: 'Processes and threads that a container may have.',
+    state: 'works',
+  },
   schemaLogs: {
     env: 'SCHEMA_LOGS',
     type: 'boolean',

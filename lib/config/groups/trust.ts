@@ -88,9 +88,9 @@ export const trustOptions = rows({
     type: 'list',
     value: 'PATTERN,…',
     default: '',
-    meaning: 'Container images that are trusted.',
-    state: 'adds',
-    why: 'containers are not run',
+    meaning:
+      'Container images that are trusted: references such as tensorflow/*, locations of archives such as s3://host/bucket/*; * stands for any characters. Where not given: any, since who may send a request may send any program.',
+    state: 'works',
   },
   experimentUser: {
     env: 'EXPERIMENT_USER',

@@ -30,7 +30,7 @@ const codeOf = (status: number, service: string): StoreError['code'] => {
   if (unavailable.has(service)) return 'unavailable';
   if (denied.has(service) || status === 401 || status === 403) return 'denied';
   if (status === 404) return 'missing';
-  if (status === 412) return 'precondition';
+  if (status === 412 || status === 304) return 'precondition';
   if (status === 429 || (status >= 500 && status !== 501 && status !== 505)) return 'unavailable';
   return 'invalid';
 };

@@ -1,0 +1,179 @@
+import { hostname } from 'node:os';
+import type Dockerode from 'dockerode';
+import { AttemptError, messageOf } from '../../errors.ts';
+import type { Command, ReadyAttempt, Run, StagedAttempt } from '../../model/attempt.ts';
+import type { Artifact } from '../../model/experiment.ts';
+import type { ObjectLocation } from '../../storage/object-store.ts';
+import type { Emit } from '../../telemetry/events.ts';
+import { containerEnv } from '../container-env.ts';
+import type { Executor } from '../executor.ts';
+import { markerOf } from '../experiment-env.ts';
+import { imageOf, isTrusted } from '../image.ts';
+import { longestRunMs, programOf } from '../program.ts';
+import { containerBody, type ContainerCommand } from './container-body.ts';
+import { engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
+import type { ContainerJournal } from './journal.ts';
+import { loadImage } from './load-image.ts';
+import { takeOver, type Owner } from './owner.ts';
+import { pullImage } from './pull-image.ts';
+import { runContainer } from './run-container.ts';
+
+export interface DockerSettings {
+  readonly engine: Engine;
+  readonly journal: ContainerJournal;
+  /** IMAGE_ALLOW */
+  readonly imageAllow: readonly string[];
+  readonly network: string;
+  /** CONTAINER_USER: undefined for the runner's own, `image` for what the image says. */
+  readonly user: string | undefined;
+  readonly pids: number;
+  /** Whose the files of an attempt have to be. */
+  readonly owner: Owner;
+  readonly locate: (artifact: Artifact, attempt: StagedAttempt) => ObjectLocation | undefined;
+  readonly runnerEnv: NodeJS.ProcessEnv;
+  /** EXPERIMENT_ENV */
+  readonly experimentEnv: readonly string[];
+  readonly terminationGraceMs: number;
+  /** Its abort kills what runs at once. */
+  readonly kill: AbortSignal;
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/** What is started in a container; `image` by the engine's name for it. */
+interface Provisioned extends Command {
+  readonly image: string;
+  readonly start: ContainerCommand;
+}
+
+/** How long an engine that restarts is waited for, ms. */
+const patienceMs = 30_000;
+
+/** `python3`, or what the request asks for by its first number. */
+const pythonOf = (asked: string | undefined): string => `python${asked?.split('.')[0] ?? '3'}`;
+
+const imageFor = async (docker: Dockerode, attempt: StagedAttempt, use: DockerSettings): Promise<string> => {
+  const { request, signal, record } = attempt;
+  const image = imageOf(request);
+  switch (image?.type) {
+    case 'reference':
+      return pullImage(docker, image.reference, {
+        credentials: image.artifact.credentials,
+        signal,
+        onProgress: (doneBytes, totalBytes) => {
+          use.emit('image-pulling', { image: image.reference, doneBytes, totalBytes }, record);
+        },
+      });
+    case 'archive': {
+      const location = use.locate(image.artifact, attempt);
+      if (location) return loadImage(docker, location, attempt, use.emit);
+      throw new AttemptError('image-missing', 'the image has no location', { artifact: image.artifact.label });
+    }
+    default:
+      throw new AttemptError('not-a-request', 'the request has no image that a container engine can run');
+  }
+};
+
+/**
+ * Runs experiments in containers of a Docker-compatible engine. The attempt's directory is at the same path inside; output comes by
+ * attach, the engine keeps none. A container is removed whatever happens: at its end, at the end of its attempt, or when the next
+ * runner on this working directory starts.
+ * Source: spec "Container"; Docker Engine API.
+ */
+export const createDockerExecutor = (use: DockerSettings): Executor => {
+  const { emit, now, owner } = use;
+  const ownUser = `${String(owner.uid)}:${String(owner.gid)}`;
+  const user = use.user === 'image' ? undefined : (use.user ?? ownUser);
+  const isForeign = owner.uid !== 0 && user !== ownUser;
+
+  const provision = async (attempt: StagedAttempt): Promise<Command> => {
+    const startedAtMs = now();
+    const { request, workspace, record, document } = attempt;
+    const wanted = imageOf(request);
+    if (wanted && !isTrusted(wanted, use.imageAllow)) {
+      const image = wanted.type === 'reference' ? wanted.reference : wanted.artifact.qualified;
+      throw new AttemptError('image-denied', 'the image is not among those that IMAGE_ALLOW trusts', { image });
+    }
+    const program = request.filename === undefined ? undefined : await programOf(attempt);
+    const { docker } = await use.engine.connect();
+    const image = await imageFor(docker, attempt, use);
+    document.set('container', { image });
+    emit('provisioned', { environment: image, built: false, durationMs: now() - startedAtMs }, record);
+    const start: ContainerCommand = {
+      file: program && pythonOf(request.pythonVersion),
+      args: program ?? request.args,
+      cwd: workspace.workspace,
+      env: containerEnv(attempt, { runnerEnv: use.runnerEnv, patterns: use.experimentEnv }),
+    };
+    const command: Provisioned = { ...start, file: start.file ?? image, image, start };
+    return command;
+  };
+
+  const create = async (docker: Dockerode, attempt: ReadyAttempt, hasInit: boolean): Promise<Dockerode.Container> => {
+    const { grant, workspace, identity } = attempt;
+    const { image, start } = attempt.command as Provisioned;
+    const name = `studioml-${markerOf(attempt)}-${identity.accession.replace(/[^\w.-]/g, '_')}`;
+    use.journal.add(name);
+    attempt.scope.add('container', async () => {
+      await removeContainer(docker, name, patienceMs);
+      use.journal.delete(name);
+    });
+    const labels = { 'studioml.runner': hostname(), 'studioml.attempt': identity.accession };
+    const { root } = workspace;
+    const { amounts, gpuUuids } = grant;
+    const { network, pids } = use;
+    try {
+      return await docker.createContainer(
+        containerBody({ name, image, command: start, root, labels, amounts, gpuUuids, network, user, pids, hasInit }),
+      );
+    } catch (error) {
+      const isProgram = /No command specified/i.test(messageOf(error));
+      if (!isProgram) throw engineFault('create the container', error);
+      throw new AttemptError('no-such-program', 'the image has no command of its own, and the request names none');
+    }
+  };
+
+  return {
+    kind: 'docker',
+    accepts: request => ['reference', 'archive'].includes(imageOf(request)?.type ?? ''),
+    provision,
+    start: async (attempt: ReadyAttempt): Promise<Run> => {
+      const { docker, hasInit } = await use.engine.connect();
+      const { workspace, record } = attempt;
+      const { image } = attempt.command as Provisioned;
+      const container = await create(docker, attempt, hasInit);
+      const failed = (what: string) => (error: unknown) => {
+        if (statusOf(error) !== 404) emit('release-failed', { what, error: messageOf(error) }, record);
+      };
+      return runContainer(container, {
+        signal: attempt.signal,
+        kill: use.kill,
+        graceMs: use.terminationGraceMs,
+        maxDurationMs: longestRunMs(attempt),
+        patienceMs,
+        now,
+        afterwards: async () => {
+          await removeContainer(docker, container.id, patienceMs).catch(failed('container'));
+          if (isForeign) await takeOver(docker, image, workspace.root, owner).catch(failed('files of the container'));
+        },
+      });
+    },
+  };
+};
+
+/** Remove what runners that died have left. Errors: none: what can't be removed is an event, and tried at the next start. */
+export const removeAbandoned = async ({
+  engine,
+  journal,
+  emit,
+}: Pick<DockerSettings, 'engine' | 'journal' | 'emit'>): Promise<void> => {
+  for (const name of journal.abandoned()) {
+    try {
+      const { docker } = await engine.connect();
+      await removeContainer(docker, name, 0);
+      journal.delete(name);
+    } catch (error) {
+      emit('release-failed', { what: `container ${name}`, error: messageOf(error) });
+    }
+  }
+};

@@ -1,0 +1,29 @@
+import { stat } from 'node:fs/promises';
+import { join, normalize } from 'node:path';
+import { AttemptError } from '../errors.ts';
+import type { StagedAttempt } from '../model/attempt.ts';
+import { deadlineMs } from '../request/effective.ts';
+
+/** The longest that anything may run. Source: spec "Limits and stops". */
+const maxRunMs = 96 * 3_600_000;
+
+/** argv after the interpreter. Errors: `no-such-program`. */
+export const programOf = async ({ request, workspace }: StagedAttempt): Promise<readonly string[]> => {
+  const { filename = '', args } = request;
+  if (filename === '-m') return ['-m', ...args];
+  const fail = (why: string) => new AttemptError('no-such-program', `the program can not be run: ${why}`, { filename });
+  const clean = normalize(filename);
+  if (filename === '' || clean.startsWith('/') || clean === '..' || clean.startsWith('../')) {
+    throw fail('expected a file inside the workspace, or -m');
+  }
+  const found = await stat(join(workspace.workspace, clean)).catch(() => undefined);
+  if (!found?.isFile()) throw fail('there is no such file in the workspace');
+  // Python would take a name that begins with a dash for an option.
+  return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
+};
+
+/** How long an attempt may run: max_duration, or what is left of its lifetime by its own clock, which a replay sets back. */
+export const longestRunMs = ({ request, stagedAtMs }: StagedAttempt): number => {
+  const leftMs = (deadlineMs(request) ?? Infinity) - stagedAtMs;
+  return Math.max(0, Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, leftMs));
+};

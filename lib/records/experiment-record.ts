@@ -1,0 +1,133 @@
+import { text } from 'node:stream/consumers';
+import { messageOf, StoreError } from '../errors.ts';
+import { sleep, within } from '../flow/wait.ts';
+import type { ExperimentRecord, RecordChange } from '../model/attempt.ts';
+import type { ObjectLocation } from '../storage/object-store.ts';
+import type { About, Emit } from '../telemetry/events.ts';
+import { isWholeObject, stringMember, withMembers } from './members.ts';
+
+export interface RecordContext {
+  readonly emit: Emit;
+  readonly about: About;
+  /** Time that one look or one change may take, ms. Default: 5,000. */
+  readonly limitMs?: number;
+}
+
+/** What was read last. Without an etag it is only good until something else was waited for. */
+interface Seen {
+  readonly content: string;
+  readonly etag: string | undefined;
+}
+
+/** So often a change begins anew because somebody else was quicker. */
+const maxConflicts = 5;
+const pauseMs = 200;
+
+const is = (error: unknown, code: StoreError['code']): boolean => error instanceof StoreError && error.code === code;
+
+/** Members of the object, as the client names them; times in seconds. */
+const membersOf = ({ status, startedAtMs, checkpointedAtMs, finishedAtMs }: RecordChange) => ({
+  ...(status === undefined ? {} : { status }),
+  ...(startedAtMs === undefined ? {} : { time_started: startedAtMs / 1000 }),
+  ...(checkpointedAtMs === undefined ? {} : { time_last_checkpoint: checkpointedAtMs / 1000 }),
+  ...(finishedAtMs === undefined ? {} : { time_finished: finishedAtMs / 1000 }),
+});
+
+/**
+ * The object of an experiment in its metadata store. Read by a conditional get, which costs little where nothing changed; written
+ * with If-Match where the store gives etags. What could not be written goes with the next change.
+ * Source: spec "Metadata store".
+ */
+export const createExperimentRecord = ({ store, key }: ObjectLocation, use: RecordContext): ExperimentRecord => {
+  const limitMs = use.limitMs ?? 5000;
+  let seen: Seen | undefined;
+  let wanted: RecordChange = {};
+  let line = Promise.resolve();
+  let isFailing = false;
+
+  const look = async (signal: AbortSignal): Promise<Seen | undefined> => {
+    try {
+      const { body, etag } = await store.get(key, signal, seen?.etag === undefined ? {} : { ifNoneMatch: seen.etag });
+      const content = await text(body);
+      if (!isWholeObject(content)) {
+        throw new StoreError('unavailable', 'the object is not, or not yet, a whole JSON object', {
+          store: store.name,
+          key,
+        });
+      }
+      seen = { content, etag };
+    } catch (error) {
+      if (is(error, 'missing')) seen = undefined;
+      else if (!is(error, 'precondition')) throw error;
+    }
+    return seen;
+  };
+  const isStopped = (found: Seen | undefined) =>
+    found !== undefined && stringMember(found.content, 'status') === 'stopped';
+
+  const change = async (signal: AbortSignal): Promise<void> => {
+    for (let conflicts = 0; conflicts < maxConflicts; conflicts++) {
+      const found = await look(signal);
+      // The user has deleted the experiment, or never had it there.
+      if (!found) return;
+      const { status, ...times } = wanted;
+      const content = withMembers(found.content, membersOf(isStopped(found) || !status ? times : wanted));
+      if (content === found.content) return;
+      try {
+        const condition = found.etag === undefined ? {} : { ifMatch: found.etag };
+        const { etag } = await store.put(key, Buffer.from(content), {
+          signal,
+          contentType: 'application/json',
+          ...condition,
+        });
+        seen = { content, etag };
+        return;
+      } catch (error) {
+        if (!is(error, 'precondition') && !is(error, 'missing')) throw error;
+        seen = undefined;
+      }
+    }
+    throw new StoreError('unavailable', 'others change the object all the time', { store: store.name, key });
+  };
+
+  const write = async (tries: number): Promise<void> => {
+    for (let left = tries; Object.keys(wanted).length > 0;) {
+      const tried = wanted;
+      try {
+        await within(limitMs, change);
+        if (wanted === tried) wanted = {};
+        isFailing = false;
+      } catch (error) {
+        left -= 1;
+        if (left > 0 && is(error, 'unavailable')) {
+          await sleep(pauseMs);
+          continue;
+        }
+        isFailing = true;
+        use.emit('record-failed', { error: messageOf(error) }, use.about);
+        return;
+      }
+    }
+  };
+
+  return {
+    isStopped: async signal => {
+      try {
+        const stopped = isStopped(await within(limitMs, look, signal));
+        isFailing = false;
+        return stopped;
+      } catch (error) {
+        if (!signal.aborted && !isFailing) use.emit('record-failed', { error: messageOf(error) }, use.about);
+        isFailing ||= !signal.aborted;
+        return false;
+      }
+    },
+    set: (next, tries = 1) => {
+      wanted = { ...wanted, ...next };
+      return (line = line.then(() => write(tries)));
+    },
+  };
+};
+
+/** For an experiment whose request names no metadata store. */
+export const noRecord: ExperimentRecord = { isStopped: () => Promise.resolve(false), set: () => Promise.resolve() };

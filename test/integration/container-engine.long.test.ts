@@ -1,0 +1,49 @@
+/** A container engine that is restarted while an experiment runs in it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import t from 'tap';
+import { eventually } from '../helpers/eventually.ts';
+import { PipelineScene } from '../helpers/pipeline-scene.ts';
+import { needService } from '../helpers/services.ts';
+
+const script = join(import.meta.dirname, '../services/docker.sh');
+
+t.test('the run ends as a fault of the engine, given back and not counted', { timeout: 300_000 }, async t => {
+  if (needService(t, 'TEST_DOCKER_HOST') === undefined) return;
+  // Of its own, since others use the one that all tests share. A socket's path has to be short.
+  const directory = mkdtempSync('/tmp/engine-');
+  const service = (action: 'start' | 'stop') =>
+    execFileSync('bash', [script, action], { env: { ...process.env, RUNNER_TEST_DIR: directory }, encoding: 'utf8' });
+  t.teardown(() => {
+    service('stop');
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const host = /^TEST_DOCKER_HOST=(.*)$/m.exec(service('start'))?.[1] ?? '';
+  const docker = new Docker({ socketPath: host.replace('unix://', '') });
+  const scene = new PipelineScene(t, { DOCKER_HOST: host, CONTAINER_NETWORK: 'none' });
+  const { key, body } = await scene.request({ program: 'echo begun; sleep 600' });
+  const request = JSON.parse(body) as { experiment: { artifacts: Record<string, unknown> } };
+  request.experiment.artifacts['_container'] = { qualified: 'dockerhub://busybox:local' };
+  scene.send(JSON.stringify(request));
+  await scene.event(({ event }) => event === 'started');
+
+  const [pid] = readFileSync(join(directory, 'dockerd.pid'), 'utf8').split(' ');
+  process.kill(Number(pid), 'SIGTERM');
+  await eventually(
+    () => {
+      assert.throws(() => process.kill(Number(pid), 0));
+    },
+    { timeoutMs: 60_000 },
+  );
+  service('start');
+  t.match(await scene.settled(key, 120_000), { settlement: 'release', cause: 'engine-fault' });
+  await scene.runner.stop();
+  const left = await docker.listContainers({ all: true });
+  t.strictSame(
+    left.map(({ Names }) => Names),
+    [],
+  );
+});
