@@ -64,7 +64,10 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
     for (const one of found) {
       const member = members.get(one.label);
       if (!member) {
-        members.set(one.label, createProject({ found: one, host, runnerId, leaseMs, visibilityMs, emit, now }));
+        members.set(
+          one.label,
+          createProject({ found: one, host, runnerId, leaseMs, visibilityMs, discoveryMs, emit, now }),
+        );
       } else if (member.version !== one.version) {
         member.account.use(one.createClients());
         member.version = one.version;

@@ -12,6 +12,8 @@ export interface ProjectSettings {
   readonly runnerId: string;
   readonly leaseMs: number;
   readonly visibilityMs: number;
+  /** Between two looks, ms. One that is asked for in between takes no subscription away. */
+  readonly discoveryMs: number;
   readonly emit: Emit;
   readonly now: () => number;
 }
@@ -34,7 +36,7 @@ const isWork = (name: string): boolean =>
   !name.endsWith('_response') && !name.endsWith(deadSuffix) && !name.startsWith('studioml-');
 
 export const createProject = (settings: ProjectSettings): ServedProject => {
-  const { found, host, runnerId, leaseMs, visibilityMs, emit, now } = settings;
+  const { found, host, runnerId, leaseMs, visibilityMs, discoveryMs, emit, now } = settings;
   const account = createPubsubAccount({ found, emit });
   const clients = found.createClients();
   const { project } = clients;
@@ -42,7 +44,8 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
   const leaseName = `${leasePrefix}${runnerId}`;
   const leases = createLeaseTopic({ account, project, name: leaseName, host, visibilityMs, emit, now });
   let queues = new Map<string, FoundSubscription>();
-  let missed = new Set<string>();
+  /** Since when a look did not see a subscription that is still served, ms. */
+  let missed = new Map<string, number>();
   let listed: readonly Subscription[] = [];
   let fault = '';
 
@@ -69,9 +72,10 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
       const deadLetterTopic = deadLetterPolicy?.deadLetterTopic ?? undefined;
       seen.set(home, { account, leases, project, home, subscription: name, topic, deadLetterTopic });
     }
-    const missing = [...queues].filter(([name]) => !seen.has(name) && !missed.has(name));
-    missed = new Set(missing.map(([name]) => name));
-    queues = new Map([...seen, ...missing]);
+    const since = (name: string) => missed.get(name) ?? now();
+    const kept = [...queues].filter(([name]) => !seen.has(name) && now() - since(name) < discoveryMs * 0.9);
+    missed = new Map(kept.map(([name]) => [name, since(name)]));
+    queues = new Map([...seen, ...kept]);
   };
 
   return {

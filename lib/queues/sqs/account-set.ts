@@ -12,6 +12,8 @@ export interface AccountSetSettings {
   readonly timeoutMs: number;
   readonly visibilityMs: number;
   readonly leaseMs: number;
+  /** Between two looks, ms. One that is asked for in between takes no queue away. */
+  readonly discoveryMs: number;
   readonly host: string;
   readonly runnerId: string;
   readonly emit: Emit;
@@ -30,7 +32,8 @@ export interface Served {
 interface Member extends Served {
   version: string;
   queues: Map<string, string>;
-  missed: Set<string>;
+  /** Since when a look did not see a queue that is still served, ms. */
+  missed: Map<string, number>;
   others: Map<string, string>;
   fault: string;
 }
@@ -44,7 +47,7 @@ export interface AccountSet {
 
 /** Accounts as they come and go. One that goes keeps its client: what is out is settled with it. */
 export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
-  const { read, timeoutMs, visibilityMs, leaseMs, host, runnerId, emit, now } = settings;
+  const { read, timeoutMs, visibilityMs, leaseMs, discoveryMs, host, runnerId, emit, now } = settings;
   const members = new Map<string, Member>();
   let said = '';
 
@@ -62,7 +65,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
       leases,
       version,
       queues: new Map(),
-      missed: new Set(),
+      missed: new Map(),
       others: new Map(),
       fault: '',
       close: async () => {
@@ -93,11 +96,12 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
   };
 
   const take = (member: Member, listed: Listed) => {
-    const missing = [...member.queues.keys()].filter(name => !listed.work.has(name));
-    const once = missing.filter(name => !member.missed.has(name));
-    const kept = once.map(name => [name, member.queues.get(name) ?? ''] as const);
+    const since = (name: string) => member.missed.get(name) ?? now();
+    const kept = [...member.queues].filter(
+      ([name]) => !listed.work.has(name) && now() - since(name) < discoveryMs * 0.9,
+    );
+    member.missed = new Map(kept.map(([name]) => [name, since(name)]));
     member.queues = new Map([...listed.work, ...kept]);
-    member.missed = new Set(once);
     member.others = new Map([...listed.leases].filter(([name]) => name !== member.leases.name));
   };
 

@@ -47,7 +47,7 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const { now = Date.now, read = certs === undefined ? chainAccount : () => readAccounts(certs) } = settings;
   const visibilityMs = Math.floor((leaseMs * 2) / 3);
   const runnerId = `${host.replace(/[^\w-]/g, '_').slice(0, 40)}-${randomBytes(6).toString('hex')}`;
-  const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, host, runnerId, emit, now });
+  const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, discoveryMs, host, runnerId, emit, now });
   const names = createNames();
   const found$ = new ReplaySubject<ReadonlySet<string>>(1);
   const closing = new AbortController();
