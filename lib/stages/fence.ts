@@ -84,7 +84,7 @@ const take = async (attempt: PreparedAttempt, use: FenceContext, signal: AbortSi
   }
 };
 
-const isRefusal = (error: unknown): boolean =>
+const isRefusal = (error: unknown): error is AttemptError =>
   error instanceof AttemptError && (error.code === 'already-done' || error.code === 'duplicate');
 
 /**
@@ -110,7 +110,7 @@ export const fence = (
         stages,
         mergeMap(async ready => {
           const refusal = await taken;
-          if (refusal !== undefined) throw refusal;
+          if (refusal) throw refusal;
           attempt.signal.throwIfAborted();
           return ready;
         }),

@@ -42,8 +42,10 @@ export const heard = (runner: RunnerProcess, event: string, count = 1) =>
 export const carriesOn = async (t: Test, { scene, first, second, key, pid }: Awaited<ReturnType<typeof runningOn>>) => {
   t.ok(isThere(pid), 'the same process runs');
   scene.letEnd();
-  const end = await settledBy(first, key);
-  if (end['cause'] !== 'completed') for (const event of first.events) t.comment(JSON.stringify(event));
+  const end = await settledBy(first, key).catch((error: unknown) => {
+    for (const event of first.events) t.comment(JSON.stringify(event));
+    throw error;
+  });
   t.match(end, { settlement: 'accept', cause: 'completed' });
   t.equal(await scene.output(key), `ran as ${String(pid)}\n`);
   await delay(1500);

@@ -10,6 +10,7 @@ import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { needService } from '../helpers/services.ts';
+import { withUser } from '../helpers/rabbitmq-user.ts';
 import { startTcpProxy } from '../helpers/tcp-proxy.ts';
 
 const never = new AbortController().signal;
@@ -213,41 +214,24 @@ t.test('a user who may not declare queues holds messages on their channel, and i
   const scene = await openScene(t);
   if (!scene) return;
   const { broker, name, publish, url, managementUrl, events, channel } = scene;
-  const user = `plain_${String(process.pid)}`;
-  const login = (address: string) => {
-    const changed = new URL(address);
-    changed.username = user;
-    changed.password = 'plain';
-    return changed.href;
-  };
-  const admin = async (path: string, method: string, body?: unknown) => {
-    const { username, password } = new URL(url);
-    const answer = await fetch(new URL(path, managementUrl), {
-      method,
-      headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    assert.ok(answer.ok, `${method} ${path}: ${String(answer.status)}`);
-  };
-  await admin(`/api/users/${user}`, 'PUT', { password: 'plain', tags: '' });
-  t.teardown(() => admin(`/api/users/${user}`, 'DELETE'));
-  await admin(`/api/permissions/%2F/${user}`, 'PUT', { configure: '', write: '.*', read: '.*' });
-  const queue = broker(login(url)).open(name);
-  for (const type of ['release', 'retry', 'accept'] as const) {
-    if (type === 'release') await publish('plain');
-    const delivery = await take(queue);
-    await delivery.begin(1, 'key');
-    t.equal(delivery.body.toString(), 'plain');
-    await delivery.settle(
-      type === 'release'
-        ? { type, delayMs: 0 }
-        : type === 'retry'
-          ? { type, attempt: 1, history: [] }
-          : { type: 'accept' },
-    );
-  }
-  t.match(await channel.checkQueue(name), { messageCount: 0 });
-  const told = events.filter(({ event }) => event === 'lease-unavailable');
-  t.equal(told.length, 1);
-  t.match(told[0]?.fields, { why: /403|ACCESS_REFUSED/ });
+  await withUser(url, managementUrl, async plainUrl => {
+    const queue = broker(plainUrl).open(name);
+    for (const type of ['release', 'retry', 'accept'] as const) {
+      if (type === 'release') await publish('plain');
+      const delivery = await take(queue);
+      await delivery.begin(1, 'key');
+      t.equal(delivery.body.toString(), 'plain');
+      await delivery.settle(
+        type === 'release'
+          ? { type, delayMs: 0 }
+          : type === 'retry'
+            ? { type, attempt: 1, history: [] }
+            : { type: 'accept' },
+      );
+    }
+    t.match(await channel.checkQueue(name), { messageCount: 0 });
+    const told = events.filter(({ event }) => event === 'lease-unavailable');
+    t.equal(told.length, 1);
+    t.match(told[0]?.fields, { why: /403|ACCESS_REFUSED/ });
+  });
 });

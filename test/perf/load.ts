@@ -128,11 +128,23 @@ export class Load {
     return key;
   }
 
-  /** Start a runner on these queues with so many slots, ready to take work. */
-  async runner(slots: number, env: Readonly<Record<string, string>> = {}): Promise<RunnerProcess> {
+  get amqpUrl(): string {
+    return needed('TEST_AMQP_URL');
+  }
+
+  get managementUrl(): string {
+    return needed('TEST_AMQP_MGT_URL');
+  }
+
+  /** Start a runner on these queues (or on `queues` of them) with so many slots, ready to take work. */
+  async runner(
+    slots: number,
+    env: Readonly<Record<string, string>> = {},
+    queues = this.queues.length,
+  ): Promise<RunnerProcess> {
     const runner = new RunnerProcess({
-      AMQP_URL: needed('TEST_AMQP_URL'),
-      AMQP_MGT_URL: needed('TEST_AMQP_MGT_URL'),
+      AMQP_URL: this.amqpUrl,
+      AMQP_MGT_URL: this.managementUrl,
       CLEAR_TEXT_MESSAGES: 'true',
       QUEUE_MATCH: '^rmq_bench_',
       MAX_CORES: String(slots),
@@ -140,7 +152,7 @@ export class Load {
       ...env,
     });
     this.#runners.push(runner);
-    await runner.next(event => event.event === 'queue-found', this.queues.length, 30_000);
+    await runner.next(event => event.event === 'queue-found', queues, 30_000);
     return runner;
   }
 

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { map, merge, type Observable } from 'rxjs';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
-import { createConnection, type Connection } from './connection.ts';
+import { createConnection, longestRetryMs, type Connection } from './connection.ts';
 import { findDeadLetterPolicy } from './dead-letter-policy.ts';
 import { discoverByManagement } from './discovery.ts';
 import { createLeases } from './lease/keeper.ts';
@@ -38,7 +38,8 @@ const vhostOf = (url: string): string => {
  */
 export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
   const { url, managementUrl, queues, leaseMs = 60_000, emit, discoveryMs = 2000, now = Date.now } = settings;
-  const connection = createConnection({ url, emit });
+  // A broker that was away is found again while the copies still wait for us.
+  const connection = createConnection({ url, emit, maxRetryMs: Math.min(longestRetryMs, leaseMs / 6) });
   const vhost = vhostOf(url);
   let reports: Connection | undefined;
   // Names the lease queues. Containers that follow one another have one host name and one process id.

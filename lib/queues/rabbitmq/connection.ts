@@ -8,6 +8,8 @@ export interface ConnectionSettings {
   /** `amqp(s)://user:password@host:port/vhost` */
   readonly url: string;
   readonly emit: Emit;
+  /** The longest wait before the next try, ms. */
+  readonly maxRetryMs?: number;
 }
 
 /**
@@ -37,7 +39,7 @@ export interface LiveConnection {
 }
 
 const firstRetryMs = 100;
-const maxRetryMs = 15_000;
+export const longestRetryMs = 15_000;
 /** A connection that stood this long was a good one: the next trouble is tried again at once. */
 const steadyMs = 1000;
 /** How long the broker is given to answer a goodbye, ms. */
@@ -63,7 +65,7 @@ const withHeartbeat = (url: string): string => {
 };
 
 /** Connect, and again whenever the connection ends, with backoff, until it is closed. Starts at once. */
-export const createConnection = ({ url, emit }: ConnectionSettings): Connection => {
+export const createConnection = ({ url, emit, maxRetryMs = longestRetryMs }: ConnectionSettings): Connection => {
   const name = nameOf(url);
   const closing = new AbortController();
   let live: LiveConnection | undefined;

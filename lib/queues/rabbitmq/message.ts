@@ -59,7 +59,7 @@ export const originalHeaders = (headers: Headers | undefined): Headers => {
 /** The time to live that the client gave the message, put aside while it was leased. */
 export const originalExpiration = ({ headers, expiration }: MessageProperties): string | undefined => {
   const aside = (headers?.[headerNames.original] ?? {}) as Headers;
-  const kept = expiration ?? aside['expiration'];
+  const kept: unknown = expiration ?? aside['expiration'];
   return typeof kept === 'string' ? kept : undefined;
 };
 

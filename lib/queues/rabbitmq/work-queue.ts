@@ -5,7 +5,7 @@ import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import { alarm } from './alarm.ts';
-import { isAccessRefused, isNotFound, onThrowAwayChannel } from './channels.ts';
+import { isAccessRefused, isNotFound } from './channels.ts';
 import type { Connection, LiveConnection } from './connection.ts';
 import type { DeadLetterPolicy } from './dead-letter-policy.ts';
 import { createDelivery } from './delivery.ts';

@@ -61,7 +61,7 @@ const renewals = 9;
 /** How long copies of an earlier connection may take to turn up on the next one, ms. Nobody else can run them meanwhile. */
 const reconcileMs = 10_000;
 /** How long the broker is given at the end, ms. */
-const goodbyeMs = 1500;
+const goodbyeMs = 1000;
 
 /**
  * The leases of one runner on one broker. A delivery that is admitted moves into a queue of the runner's own, and a fresh copy
@@ -180,6 +180,11 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     return new LeaseEntry({ id, queue, lock: runLockOf(queue, key), body: message.content, properties, headers });
   };
 
+  const heldOver = createHeldOver(
+    () => [...new Set(book.entries.filter(({ state }) => state === 'held').map(({ parts }) => parts.queue))],
+    () => (current ? connections : undefined),
+  );
+
   return {
     offeredOn: async live => (await sessionOn(live)) !== undefined,
     take: async taking => {
@@ -242,10 +247,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
         unlock(entry);
       }
     },
-    withHeldOver: createHeldOver(
-      () => [...new Set(book.entries.filter(({ state }) => state === 'held').map(({ parts }) => parts.queue))],
-      () => (current ? connections : undefined),
-    ).with,
+    withHeldOver: found => heldOver.with(found),
     close: async () => {
       closing.abort(new Error('the runner lets go of its queues'));
       clearInterval(renewing);

@@ -1,0 +1,32 @@
+/**
+ * Give `work` the address of a RabbitMQ user who may read, write and look at the management API, and declare nothing. The user is
+ * removed after it.
+ */
+export const withUser = async <T>(
+  amqpUrl: string,
+  managementUrl: string,
+  work: (url: string) => Promise<T>,
+): Promise<T> => {
+  const { username, password, pathname } = new URL(amqpUrl);
+  const name = `plain-${String(process.pid)}`;
+  const ask = async (path: string, method: string, body?: unknown): Promise<void> => {
+    const url = new URL(path, managementUrl);
+    url.username = url.password = '';
+    const answer = await fetch(url, {
+      method,
+      headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path}: HTTP ${String(answer.status)}`);
+  };
+  await ask(`/api/users/${name}`, 'PUT', { password: name, tags: 'monitoring' });
+  try {
+    const vhost = pathname.slice(1) || '%2F';
+    await ask(`/api/permissions/${vhost}/${name}`, 'PUT', { configure: '', write: '.*', read: '.*' });
+    const plain = new URL(amqpUrl);
+    plain.username = plain.password = name;
+    return await work(plain.href);
+  } finally {
+    await ask(`/api/users/${name}`, 'DELETE');
+  }
+};
