@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { ControlGroup } from '../resources/cgroups/group.ts';
 
 /** A process that still runs, in the words of /proc/PID/stat. */
 interface Status {
@@ -61,8 +62,14 @@ export interface ProcessTree {
 /**
  * @param leader process id of a session leader
  * @param marker `NAME=value` in the environment of the leader, and so of what it starts
+ * @param group the control group that the leader joined: whoever is in it belongs to it. Who left it (root can) is found by the
+ * rest.
  */
-export const createProcessTree = (leader: number, marker: string): ProcessTree => {
+export const createProcessTree = (
+  leader: number,
+  marker: string,
+  group?: Pick<ControlGroup, 'members' | 'kill'>,
+): ProcessTree => {
   const isMarked = (pid: number): boolean | undefined => {
     const environ = read(`/proc/${String(pid)}/environ`);
     // Empty: it is in the middle of an exec.
@@ -101,7 +108,7 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
     let { members, unsure } = scan(isCandidate);
     for (let again = 0; unsure && members.length === 0 && again < 3; again += 1)
       ({ members, unsure } = scan(isCandidate));
-    return members.map(({ pid }) => pid);
+    return [...new Set([...(group?.members() ?? []), ...members.map(({ pid }) => pid)])];
   };
   const anyone = () => true;
 
@@ -112,7 +119,9 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
       return idsOf(recent ?? anyone);
     },
     send: signal => {
+      if (signal === 'SIGKILL') group?.kill();
       const { members } = scan(anyone);
+      const seen = new Set(members.map(({ pid }) => pid));
       const kill = (pid: number) => {
         try {
           process.kill(pid, signal);
@@ -121,8 +130,9 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
         }
       };
       // The group in one call first: nothing in it can start another before its turn comes.
-      if (members.some(({ group }) => group === leader)) kill(-leader);
-      for (const { pid, group } of members) if (group !== leader) kill(pid);
+      if (members.some(one => one.group === leader)) kill(-leader);
+      for (const { pid, group: own } of members) if (own !== leader) kill(pid);
+      for (const pid of group?.members() ?? []) if (!seen.has(pid)) kill(pid);
     },
   };
 };

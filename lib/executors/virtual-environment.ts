@@ -4,6 +4,7 @@ import { AttemptError } from '../errors.ts';
 import type { Command, StagedAttempt } from '../model/attempt.ts';
 import { deadlineMs } from '../request/effective.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { createConfinement, type ConfinementSettings } from './confinement.ts';
 import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
@@ -22,6 +23,10 @@ export interface VirtualEnvironmentSettings {
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  /** Control groups and the watch. */
+  readonly confinement: ConfinementSettings;
+  /** MEMORY_LIMIT */
+  readonly memoryLimit: 'soft' | 'hard';
   /** Its abort kills what runs at once. */
   readonly kill: AbortSignal;
   readonly emit: Emit;
@@ -73,6 +78,9 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
     }
   };
 };
+
+/** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
+const mostProcesses = (cores: number): number => Math.max(4096, 256 * cores);
 
 /** What is left of experimentLifetime by the attempt's own clock, which a replay sets back. */
 const lifetimeLeftMs = ({ request, stagedAtMs }: StagedAttempt): number => {
@@ -128,9 +136,22 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
       artifacts.has('workspace') && !artifacts.has('_container') && !artifacts.has('_singularity'),
     provision,
     start: attempt => {
-      const { request, command, signal, record } = attempt;
+      const { request, command, signal, record, grant, workspace } = attempt;
+      const { cores, memoryBytes, diskBytes } = grant.amounts;
+      const confinement = createConfinement(use.confinement, {
+        name: markerOf(attempt),
+        memoryBytes,
+        isCeiling: use.memoryLimit === 'hard',
+        diskBytes,
+        directory: workspace.root,
+        processes: mostProcesses(cores),
+        onOverdrawn: usedBytes => {
+          emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
+        },
+      });
       return startProcess(command, {
         signal,
+        confinement,
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: Math.max(0, Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, lifetimeLeftMs(attempt))),

@@ -154,6 +154,21 @@ export const events = table({
     when: 'something an attempt held could not be given back',
     fields: { what: 'string', error: 'string' },
   },
+  'limits-watched': {
+    level: 'warn',
+    when: 'limits of experiments can not be left to control groups',
+    fields: { why: 'string' },
+  },
+  'leftovers-ended': {
+    level: 'warn',
+    when: 'processes were ended that a runner left which died',
+    fields: { processes: 'number' },
+  },
+  'memory-overdrawn': {
+    level: 'warn',
+    when: 'an experiment uses more memory than it asked for (told once)',
+    fields: { askedBytes: 'number', usedBytes: 'number' },
+  },
   'kill-incomplete': { level: 'error', when: 'processes of an experiment survive SIGKILL', fields: { pids: 'string' } },
   'sink-lost': {
     level: 'warn',
