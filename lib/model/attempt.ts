@@ -51,6 +51,9 @@ export interface PulledDelivery {
   readonly credit: Credit;
 }
 
+/** A part of an attempt's time. */
+export type SpanName = 'opened' | 'admitted' | 'staged' | 'environment' | 'run' | 'stored';
+
 /** What is known of an attempt so far. Written by the stages as they learn it, read by whoever speaks of it: events, settle. */
 export interface AttemptRecord {
   queue: string;
@@ -60,6 +63,8 @@ export interface AttemptRecord {
   request?: Request;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
+  /** Parts that are over, in their order: each began where the one before it ended. */
+  spans?: { readonly name: SpanName; readonly endedAtMs: number }[];
 }
 
 /** A message that was taken: it has a name and a scope. */

@@ -7,6 +7,7 @@ import type { Exit } from '../model/outcome.ts';
 import { causeOfWriteFailure } from './end-of-run.ts';
 import { lines } from './lines.ts';
 import { OutputFile } from './output-file.ts';
+import { createTail } from './tail.ts';
 
 export interface ObserveContext {
   /** Milliseconds since the epoch, fractions count. */
@@ -20,6 +21,8 @@ export interface ObservedRun {
   readonly exit: Exit;
   /** The first error of output/output. */
   readonly writeFailure?: NodeJS.ErrnoException;
+  /** The last lines of stderr. */
+  readonly stderr: readonly string[];
 }
 
 /**
@@ -33,6 +36,7 @@ export const observeRun = async (
   use: ObserveContext,
   signal: AbortSignal,
 ): Promise<ObservedRun> => {
+  const tail = createTail();
   const letGo = new AbortController();
   const reading = AbortSignal.any([signal, letGo.signal]);
   const file = new OutputFile(workspace.outputFile, error => {
@@ -55,6 +59,7 @@ export const observeRun = async (
       }),
       read('stderr', run.stderr, (line, atMs) => {
         document.stderrLine(line, atMs);
+        tail.push(line);
       }),
     ]);
     const exit = await orAborted(run.exit, signal);
@@ -63,7 +68,7 @@ export const observeRun = async (
     letGo.abort();
     await drained;
     await orAborted(file.close(), signal);
-    return { exit, ...(file.failure && { writeFailure: file.failure }) };
+    return { exit, stderr: tail.lines, ...(file.failure && { writeFailure: file.failure }) };
   } finally {
     letGo.abort();
     file.destroy();

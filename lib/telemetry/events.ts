@@ -116,7 +116,16 @@ export const events = table({
   ended: {
     level: 'info',
     when: 'the experiment ended, well or not, and what it made is about to be stored',
-    fields: { cause: 'string', message: 'string', exitCode: 'number?', signal: 'string?', durationMs: 'number?' },
+    fields: {
+      cause: 'string',
+      message: 'string',
+      exitCode: 'number?',
+      signal: 'string?',
+      durationMs: 'number?',
+      limitBytes: 'number?',
+      peakBytes: 'number?',
+      stderr: 'strings?',
+    },
   },
   'store-retry': {
     level: 'warn',
@@ -142,7 +151,14 @@ export const events = table({
   settled: {
     level: 'info',
     when: 'the queue was told how a message ended',
-    fields: { settlement: 'string', cause: 'string', message: 'string', delayMs: 'number', durationMs: 'number' },
+    fields: {
+      settlement: 'string',
+      cause: 'string',
+      message: 'string',
+      delayMs: 'number',
+      durationMs: 'number',
+      timings: 'object',
+    },
   },
   'settle-failed': {
     level: 'warn',

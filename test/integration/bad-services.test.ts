@@ -9,6 +9,7 @@ import { deadQueueOf } from '../../lib/queues/rabbitmq/delivery.ts';
 import { exchange } from '../../lib/queues/rabbitmq/discovery.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { PipelineScene, sceneQueue, type SceneStore } from '../helpers/pipeline-scene.ts';
+import { printedIn } from '../helpers/printed.ts';
 import { needS3, type TestBucket } from '../helpers/s3.ts';
 import { needService } from '../helpers/services.ts';
 import { startTcpProxy } from '../helpers/tcp-proxy.ts';
@@ -75,7 +76,7 @@ t.test('a store that is down at stage-in is tried again until it is back', { tim
   t.equal(scene.claimed().length, 1, 'the message is held meanwhile');
   proxy.accept();
   t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-  t.equal((await scene.output(key)).toString(), 'it ran\n');
+  t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
   await goesOn(t, scene);
 });
 
@@ -94,7 +95,7 @@ t.test('a store that is down at stage-out gets everything when it is back', { ti
   await t.rejects(scene.output(key), { code: 'missing' });
   proxy.accept();
   t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-  t.equal((await scene.output(key)).toString(), 'it ran\n');
+  t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
   t.match(await scene.metadata(key), { studioml: { status: 'completed' } });
   await goesOn(t, scene);
 });
@@ -114,7 +115,7 @@ t.test(
     proxy.cut();
     proxy.resume();
     t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-    t.equal((await scene.output(key)).toString(), 'it ran\n');
+    t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
     await goesOn(t, scene);
   },
 );
@@ -175,7 +176,7 @@ t.test(
       { settlement: 'accept', cause: 'completed' },
     ]);
     t.equal(readFileSync(runs, 'utf8').trim().split('\n').length, 2, 'it ran twice');
-    t.match((await scene.output(key)).toString(), /it ran\n$/);
+    t.match(printedIn((await scene.output(key)).toString()), /it ran\n$/);
     t.match(await scene.metadata(key), { studioml: { status: 'completed' } });
     t.notOk(existsSync(`/proc/${String(started['pid'])}`), 'the first run was ended');
     await goesOn(t, scene);
