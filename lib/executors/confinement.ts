@@ -19,6 +19,8 @@ export interface Limits {
   /** Whose size counts against `diskBytes`. */
   readonly directory: string;
   readonly processes: number;
+  /** Granted: its weight when cores are short. */
+  readonly cores?: number;
   readonly onOverdrawn: (usedBytes: number) => void;
 }
 
@@ -62,7 +64,11 @@ const removePatienceMs = 1000;
 export const createConfinement = ({ groups, watch }: ConfinementSettings, limits: Limits): Confinement => {
   const { memoryBytes, isCeiling } = limits;
   const ceilingBytes = isCeiling && memoryBytes > 0 ? memoryBytes : undefined;
-  const group = groups.create(limits.name, { memoryBytes: ceilingBytes, processes: limits.processes });
+  const group = groups.create(limits.name, {
+    memoryBytes: ceilingBytes,
+    processes: limits.processes,
+    ...(limits.cores === undefined ? {} : { cores: limits.cores }),
+  });
   let watched: RunWatch | undefined;
 
   const remove = async () => {

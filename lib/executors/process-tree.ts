@@ -120,8 +120,9 @@ export const createProcessTree = (
     },
     send: signal => {
       if (signal === 'SIGKILL') group?.kill();
-      const { members } = scan(anyone);
-      const seen = new Set(members.map(({ pid }) => pid));
+      const inGroup = (group?.members() ?? []).flatMap(pid => parseStat(read(`/proc/${String(pid)}/stat`) ?? '') ?? []);
+      // What is asked to end reaches who is known: a look through the whole machine is for what must not be missed.
+      const members = signal === 'SIGKILL' || inGroup.length === 0 ? scan(anyone).members : inGroup;
       const kill = (pid: number) => {
         try {
           process.kill(pid, signal);
@@ -132,7 +133,6 @@ export const createProcessTree = (
       // The group in one call first: nothing in it can start another before its turn comes.
       if (members.some(one => one.group === leader)) kill(-leader);
       for (const { pid, group: own } of members) if (own !== leader) kill(pid);
-      for (const pid of group?.members() ?? []) if (!seen.has(pid)) kill(pid);
     },
   };
 };

@@ -80,7 +80,7 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
 };
 
 /** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
-const mostProcesses = (cores: number): number => Math.max(4096, 256 * cores);
+const mostProcesses = (cores: number): number => 1024 + 256 * cores;
 
 /** What is left of experimentLifetime by the attempt's own clock, which a replay sets back. */
 const lifetimeLeftMs = ({ request, stagedAtMs }: StagedAttempt): number => {
@@ -145,6 +145,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         diskBytes,
         directory: workspace.root,
         processes: mostProcesses(cores),
+        cores,
         onOverdrawn: usedBytes => {
           emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
         },

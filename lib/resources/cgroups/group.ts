@@ -9,7 +9,14 @@ export interface GroupLimits {
   readonly memoryBytes?: number | undefined;
   /** Processes and threads. */
   readonly processes: number;
+  /** Its weight against others when cores are short: however many processes it has, it counts as so many. Default: 1. */
+  readonly cores?: number;
 }
+
+/** Weights of one core. Source: cgroup-v2 "cpu.weight", sched-design-CFS "cpu.shares". */
+const sharesPerCore = 1024;
+const weightPerCore = 100;
+const mostWeight = 10_000;
 
 /** What it used so far; absent where the machine doesn't tell. */
 export interface GroupUsage {
@@ -82,6 +89,11 @@ export const createGroup = (places: readonly Place[], name: string, limits: Grou
   if (memory?.version === 2) wrote(join(memory.path, 'memory.oom.group'), 1);
   const pidsMax = processes && join(processes.path, 'pids.max');
   if (pidsMax) wrote(pidsMax, limits.processes);
+  const share = partFor('share');
+  const cores = limits.cores ?? 1;
+  if (share?.version === 1) wrote(join(share.path, 'cpu.shares'), Math.round(cores * sharesPerCore));
+  if (share?.version === 2)
+    wrote(join(share.path, 'cpu.weight'), Math.min(mostWeight, Math.round(cores * weightPerCore)));
   const killFile = parts.map(({ path }) => join(path, 'cgroup.kill')).find(file => existsSync(file));
 
   return {

@@ -3,7 +3,7 @@ import { join } from 'node:path/posix';
 import { membersOf, removed, textOf, wrote } from './files.ts';
 import type { Hierarchy } from './hierarchies.ts';
 
-export type Duty = 'memory' | 'processes' | 'cpu' | 'members';
+export type Duty = 'memory' | 'processes' | 'share' | 'cpu' | 'members';
 
 /** A directory of the runner's own in one tree, and what it is good for. Experiments get a group each below it. */
 export interface Place {
@@ -42,7 +42,7 @@ export const handOn = (own: string, wanted: readonly string[], runner: string, i
   return handed();
 };
 
-const controllerOf = { memory: 'memory', processes: 'pids', cpu: 'cpuacct', members: 'freezer' } as const;
+const controllerOf = { memory: 'memory', processes: 'pids', share: 'cpu', cpu: 'cpuacct', members: 'freezer' } as const;
 
 /**
  * Directories of this runner, as few as do for everything that can be had: version 2 first, version 1 for what that lacks.
@@ -63,19 +63,20 @@ export const openPlaces = (hierarchies: readonly Hierarchy[], runner: string): P
   for (const { version, own } of hierarchies) {
     if (version !== 2) continue;
     const isTop = own === '/sys/fs/cgroup';
-    const handed = handOn(own, ['memory', 'pids'], runner, isTop);
+    const handed = handOn(own, ['memory', 'pids', 'cpu'], runner, isTop);
     const path = join(own, runner);
     if (!open(path)) continue;
     const here = handOn(path, handed, runner, false);
     const duties: Duty[] = [
       ...(here.includes('memory') ? (['memory'] as const) : []),
       ...(here.includes('pids') ? (['processes'] as const) : []),
+      ...(here.includes('cpu') ? (['share'] as const) : []),
       ...(existsSync(join(path, 'cpu.stat')) ? (['cpu'] as const) : []),
       'members',
     ];
     places.push({ version, path, duties: duties.filter(duty => !has(duty)) });
   }
-  for (const duty of ['memory', 'processes', 'cpu', 'members'] as const) {
+  for (const duty of ['memory', 'processes', 'share', 'cpu', 'members'] as const) {
     if (has(duty)) continue;
     const tree = hierarchies.find(one => one.version === 1 && one.controllers.includes(controllerOf[duty]));
     if (!tree) continue;
