@@ -105,10 +105,14 @@ export const createProcessTree = (
   };
 
   const idsOf = (isCandidate: (pid: number) => boolean): number[] => {
+    // Who left the group is looked for when it is empty: to read the environment of one that forks is to wait for it, and a
+    // thousand that fork get little of the machine.
+    const inGroup = group?.members() ?? [];
+    if (inGroup.length > 0) return inGroup;
     let { members, unsure } = scan(isCandidate);
     for (let again = 0; unsure && members.length === 0 && again < 3; again += 1)
       ({ members, unsure } = scan(isCandidate));
-    return [...new Set([...(group?.members() ?? []), ...members.map(({ pid }) => pid)])];
+    return members.map(({ pid }) => pid);
   };
   const anyone = () => true;
 
@@ -121,8 +125,7 @@ export const createProcessTree = (
     send: signal => {
       if (signal === 'SIGKILL') group?.kill();
       const inGroup = (group?.members() ?? []).flatMap(pid => parseStat(read(`/proc/${String(pid)}/stat`) ?? '') ?? []);
-      // What is asked to end reaches who is known: a look through the whole machine is for what must not be missed.
-      const members = signal === 'SIGKILL' || inGroup.length === 0 ? scan(anyone).members : inGroup;
+      const members = inGroup.length > 0 ? inGroup : scan(anyone).members;
       const kill = (pid: number) => {
         try {
           process.kill(pid, signal);

@@ -230,7 +230,7 @@ t.test('a file that takes its time makes the experiment wait, and nothing is los
   reader.on('data', chunk => (bytes += chunk.length)).resume();
   t.equal((await done).end?.cause, 'completed');
   await eventually(() => {
-    assert.equal(bytes, 60_000_000);
+    assert.ok(bytes >= 60_000_000);
   });
   t.equal(document.counts.lines, 1);
 });

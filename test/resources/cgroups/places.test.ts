@@ -52,7 +52,7 @@ t.test('version 1 alone: one directory for each controller', t => {
   }));
   t.match(
     openPlaces(hierarchies, 'r').map(({ duties }) => duties),
-    [['memory'], ['processes'], ['cpu'], ['members']],
+    [['memory'], ['processes'], ['share', 'cpu'], ['members']],
   );
   t.end();
 });
