@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { ControlGroup } from '../resources/cgroups/group.ts';
+import { isInGroup, type ControlGroup } from '../resources/cgroups/group.ts';
 
 /** A process that still runs, in the words of /proc/PID/stat. */
 interface Status {
@@ -71,6 +71,9 @@ export const createProcessTree = (
   group?: Pick<ControlGroup, 'members' | 'kill'>,
 ): ProcessTree => {
   const isMarked = (pid: number): boolean | undefined => {
+    // Reading an environment waits for a process that forks, which may itself wait long for its turn: those that a group holds
+    // are its group's to find.
+    if (group && isInGroup(read(`/proc/${String(pid)}/cgroup`) ?? '')) return false;
     const environ = read(`/proc/${String(pid)}/environ`);
     // Empty: it is in the middle of an exec.
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
 import { startTimeOf } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
-import { createGroup, type ControlGroup, type GroupLimits } from './group.ts';
+import { createGroup, groupPrefix, type ControlGroup, type GroupLimits } from './group.ts';
 import { hierarchiesOf } from './hierarchies.ts';
 import { openPlaces, type Duty, type Place } from './places.ts';
 
@@ -21,7 +21,6 @@ export interface ControlGroups {
   close(): void;
 }
 
-const prefix = 'studioml';
 const pidNamespace = (): string => {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
@@ -33,13 +32,16 @@ const pidNamespace = (): string => {
 let opened = 0;
 /** A runner by its process: no other has the same, and whether it lives can be told. */
 const ownName = (): string =>
-  [prefix, pidNamespace(), process.pid, startTimeOf(process.pid) ?? '0', ++opened].map(String).join('.');
+  [groupPrefix, pidNamespace(), process.pid, startTimeOf(process.pid) ?? '0', ++opened].map(String).join('.');
 
 /** Whether a group's name is that of a runner of this namespace that lives no more. */
 const isOfDeadRunner = (name: string): boolean => {
   const [first, namespace, pid, started] = name.split('.');
   return (
-    first === prefix && namespace === pidNamespace() && started !== undefined && startTimeOf(Number(pid)) !== started
+    first === groupPrefix &&
+    namespace === pidNamespace() &&
+    started !== undefined &&
+    startTimeOf(Number(pid)) !== started
   );
 };
 

@@ -46,6 +46,12 @@ export interface ControlGroup {
   remove(): boolean;
 }
 
+/** What the groups of every runner begin with. */
+export const groupPrefix = 'studioml';
+
+/** Whether a process is in the group of some experiment. @param text contents of /proc/PID/cgroup */
+export const isInGroup = (text: string): boolean => text.includes(`/${groupPrefix}.`);
+
 const signalAll = (pids: readonly number[]): void => {
   for (const pid of pids) {
     try {
