@@ -5,6 +5,7 @@ import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
+import { createWatch } from '../lib/executors/watch.ts';
 import { createGrowingDelays } from '../lib/flow/growing-delay.ts';
 import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
@@ -14,6 +15,7 @@ import type { QueueBroker, Reporter } from '../lib/queues/queue.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
 import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
+import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
 import { measureDiskBytes } from '../lib/resources/disk.ts';
@@ -86,6 +88,20 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
   return brokers;
 };
 
+/** Ends experiments before the kernel has to, with this share of the memory left. */
+const memoryReserve = 0.02;
+const leastReserveBytes = 64 * 1024 * 1024;
+
+/** What holds experiments within their limits. */
+const openLimits = async (memoryBytes: number, emit: Emit) => {
+  const groups = await openControlGroups();
+  const why = shortcomings(groups);
+  if (why !== undefined) emit('limits-watched', { why });
+  if (groups.endedLeftovers > 0) emit('leftovers-ended', { processes: groups.endedLeftovers });
+  const reserveBytes = Math.max(leastReserveBytes, memoryReserve * memoryBytes);
+  return { groups, watch: createWatch({ availableBytes: measureMemoryBytes, reserveBytes }) };
+};
+
 const measure = async (options: Options) => ({
   cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
   memoryBytes: options.maxMemBytes > 0 ? options.maxMemBytes : await measureMemoryBytes(),
@@ -102,6 +118,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const takeNext = createTakeNext(demand);
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
+  const confinement = await openLimits(ledger.total.memoryBytes, emit);
   const executors = [
     ...(await containerExecutors({
       ...options,
@@ -117,6 +134,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       runnerEnv: process.env,
       experimentEnv: options.experimentEnv,
       terminationGraceMs: options.terminationGraceMs,
+      confinement,
+      memoryLimit: options.memoryLimit,
       kill: kill.signal,
       emit,
       now: Date.now,
@@ -199,6 +218,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     close: async () => {
       keys.close();
       reporting.close();
+      confinement.groups.close();
       await closeS3();
     },
   };

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
 import { findInterpreters } from '../../lib/executors/interpreters.ts';
 import { openEnv } from '../../lib/request/open-env.ts';
+import { openControlGroups, shortcomings } from '../../lib/resources/cgroups/control-groups.ts';
 import { humanBytes } from '../../lib/telemetry/person-format.ts';
 import type { Check } from './check.ts';
 
@@ -76,4 +77,29 @@ const uv: Check = {
   },
 };
 
-export const machineChecks: readonly Check[] = [workingDirectory, interpreters, uv];
+const limits: Check = {
+  name: 'limits',
+  run: async ({ memoryLimit }) => {
+    const groups = await openControlGroups({ endLeftovers: false });
+    groups.close();
+    const { memory, processes, members } = groups.enforced;
+    const held = [
+      ['memory', memory],
+      ['processes', processes],
+      ['kill', members],
+    ].flatMap(([what, version]) =>
+      version === undefined ? [] : [`${String(what)} by control groups v${String(version)}`],
+    );
+    const why = shortcomings(groups);
+    const found = [...held, ...(why === undefined ? [] : [why]), `MEMORY_LIMIT is ${memoryLimit}`].join('; ');
+    if (why === undefined) return { status: 'ok', found };
+    return {
+      status: 'warning',
+      found,
+      expected: 'control groups with memory and pids that the runner may write to',
+      remedy: 'run it as root, or in a service with Delegate=yes, or in a container with a writable /sys/fs/cgroup',
+    };
+  },
+};
+
+export const machineChecks: readonly Check[] = [workingDirectory, interpreters, uv, limits];

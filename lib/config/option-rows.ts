@@ -37,8 +37,6 @@ export interface OptionRow {
   readonly min?: string;
   readonly max?: string;
   readonly choices?: readonly string[];
-  /** Choices that a later release will have. */
-  readonly notYet?: readonly string[];
   readonly schemes?: readonly string[];
   /** Never repeated in an error. */
   readonly secret?: true;

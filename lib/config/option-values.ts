@@ -41,11 +41,8 @@ const parseUrls = (text: string, { schemes = [] }: OptionRow): Parsed<readonly s
   return good ? { value: urls } : { expected: `${schemes.map(scheme => `${scheme}://`).join(' or ')} and a host` };
 };
 
-const parseChoice = (text: string, { choices = [], notYet = [] }: OptionRow): Parsed<string> => {
-  if (choices.includes(text)) return { value: text };
-  const expected = choices.join(' or ');
-  return { expected: notYet.includes(text) ? `${expected} ("${text}" is not yet supported)` : expected };
-};
+const parseChoice = (text: string, { choices = [] }: OptionRow): Parsed<string> =>
+  choices.includes(text) ? { value: text } : { expected: choices.join(' or ') };
 
 const integer = (text: string): number | undefined => {
   const value = Number(text);

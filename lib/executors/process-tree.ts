@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { isInGroup, type ControlGroup } from '../resources/cgroups/group.ts';
 
 /** A process that still runs, in the words of /proc/PID/stat. */
 interface Status {
@@ -61,9 +62,18 @@ export interface ProcessTree {
 /**
  * @param leader process id of a session leader
  * @param marker `NAME=value` in the environment of the leader, and so of what it starts
+ * @param group the control group that the leader joined: whoever is in it belongs to it. Who left it (root can) is found by the
+ * rest.
  */
-export const createProcessTree = (leader: number, marker: string): ProcessTree => {
+export const createProcessTree = (
+  leader: number,
+  marker: string,
+  group?: Pick<ControlGroup, 'members' | 'kill'>,
+): ProcessTree => {
   const isMarked = (pid: number): boolean | undefined => {
+    // Reading an environment waits for a process that forks, which may itself wait long for its turn: those that a group holds
+    // are its group's to find.
+    if (group && isInGroup(read(`/proc/${String(pid)}/cgroup`) ?? '')) return false;
     const environ = read(`/proc/${String(pid)}/environ`);
     // Empty: it is in the middle of an exec.
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
@@ -98,6 +108,10 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
   };
 
   const idsOf = (isCandidate: (pid: number) => boolean): number[] => {
+    // Who left the group is looked for when it is empty: to read the environment of one that forks is to wait for it, and a
+    // thousand that fork get little of the machine.
+    const inGroup = group?.members() ?? [];
+    if (inGroup.length > 0) return inGroup;
     let { members, unsure } = scan(isCandidate);
     for (let again = 0; unsure && members.length === 0 && again < 3; again += 1)
       ({ members, unsure } = scan(isCandidate));
@@ -112,7 +126,9 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
       return idsOf(recent ?? anyone);
     },
     send: signal => {
-      const { members } = scan(anyone);
+      if (signal === 'SIGKILL') group?.kill();
+      const inGroup = (group?.members() ?? []).flatMap(pid => parseStat(read(`/proc/${String(pid)}/stat`) ?? '') ?? []);
+      const members = inGroup.length > 0 ? inGroup : scan(anyone).members;
       const kill = (pid: number) => {
         try {
           process.kill(pid, signal);
@@ -121,8 +137,8 @@ export const createProcessTree = (leader: number, marker: string): ProcessTree =
         }
       };
       // The group in one call first: nothing in it can start another before its turn comes.
-      if (members.some(({ group }) => group === leader)) kill(-leader);
-      for (const { pid, group } of members) if (group !== leader) kill(pid);
+      if (members.some(one => one.group === leader)) kill(-leader);
+      for (const { pid, group: own } of members) if (own !== leader) kill(pid);
     },
   };
 };

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { AttemptError, messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
-import type { Cause, Exit } from '../model/outcome.ts';
+import type { Cause, Exceeded, Exit } from '../model/outcome.ts';
+import type { Confinement } from './confinement.ts';
 import { createProcessTree } from './process-tree.ts';
 
 /** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
@@ -27,6 +28,8 @@ export interface ProcessSettings {
   readonly maxDurationMs?: number | undefined;
   /** `NAME=value`, in the command's environment and in no other's: by it everything that it starts is known. */
   readonly marker: string;
+  /** Holds it within its limits. */
+  readonly confinement?: Confinement | undefined;
   /** Hears of processes that SIGKILL did not end. */
   readonly onSurvivors?: (pids: readonly number[]) => void;
   readonly now?: () => number;
@@ -52,23 +55,25 @@ const startError = (file: string, error: unknown): AttemptError => {
  * the machine has no process or file left for it.
  */
 export const startProcess = async (command: Command, settings: ProcessSettings): Promise<Run> => {
-  const { signal, graceMs, kill, maxDurationMs, marker, onSurvivors, now = Date.now } = settings;
+  const { signal, graceMs, kill, maxDurationMs, marker, confinement, onSurvivors, now = Date.now } = settings;
   signal.throwIfAborted();
   const startedAtMs = now();
-  const { file, args, cwd, env } = command;
   let child;
   try {
+    const { file, args, cwd, env } = confinement?.confined(command) ?? command;
     child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (error) {
-    throw startError(file, error);
+    void confinement?.end();
+    throw startError(command.file, error);
   }
   const { pid } = child;
   if (pid === undefined) {
+    void confinement?.end();
     const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
-    throw startError(file, error);
+    throw startError(command.file, error);
   }
 
-  const tree = createProcessTree(pid, marker);
+  const tree = createProcessTree(pid, marker, confinement?.group);
   const main = Promise.withResolvers<Pick<Exit, 'code' | 'signal'>>();
   let stoppedBy: Cause | undefined;
   let stopping = false;
@@ -103,6 +108,18 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     stoppedBy ??= cause;
     terminate(graceMs);
   };
+  let exceeded: Exceeded | undefined;
+  const onExceeded = (what: Exceeded) => {
+    if (stoppedBy === undefined) exceeded = what;
+    stoppedBy ??= what.resource === 'memory' ? 'out-of-memory' : 'out-of-disk';
+    if (what.resource === 'disk') {
+      terminate(Math.min(graceMs, leftoverGraceMs));
+      return;
+    }
+    // It takes more while it is asked nicely.
+    stopping = true;
+    void killAll();
+  };
   const onAbort = () => {
     stop(causeOf(signal));
   };
@@ -121,7 +138,7 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     terminate(Math.min(graceMs, leftoverGraceMs));
     for (let pauseMs = firstPauseMs; killing === undefined && performance.now() < killAtMs; pauseMs = longer(pauseMs)) {
       if (tree.members().length === 0) return;
-      await sleep(Math.min(pauseMs, killAtMs - performance.now()));
+      await sleep(Math.max(1, Math.min(pauseMs, killAtMs - performance.now())));
     }
     await killAll();
   };
@@ -134,9 +151,21 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     clearTimeout(graceTimer);
     signal.removeEventListener('abort', onAbort);
     kill?.removeEventListener('abort', onKill);
-    return { code, signal: endedBy, startedAtMs, endedAtMs, ...(cause && { stoppedBy: cause }) };
+    const used = await confinement?.end();
+    // A kernel that killed for want of memory tells only by its counter; a program that coped with it did not fail.
+    const beyond = exceeded ?? (cause === undefined && code !== 0 ? used?.outOfMemory : undefined);
+    return {
+      code,
+      signal: endedBy,
+      startedAtMs,
+      endedAtMs,
+      ...(cause && { stoppedBy: cause }),
+      ...(used && { usage: used.usage, refusedStarts: used.refusedStarts }),
+      ...(beyond && { exceeded: beyond }),
+    };
   };
 
+  confinement?.watch(() => tree.members(), onExceeded);
   child.once('exit', (code, endedBy) => {
     main.resolve({ code, signal: endedBy });
   });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command, StagedAttempt } from '../model/attempt.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { createConfinement, type ConfinementSettings } from './confinement.ts';
 import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
@@ -21,6 +22,10 @@ export interface VirtualEnvironmentSettings {
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  /** Control groups and the watch. */
+  readonly confinement: ConfinementSettings;
+  /** MEMORY_LIMIT */
+  readonly memoryLimit: 'soft' | 'hard';
   /** Its abort kills what runs at once. */
   readonly kill: AbortSignal;
   readonly emit: Emit;
@@ -55,6 +60,9 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
     }
   };
 };
+
+/** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
+const mostProcesses = (cores: number): number => 1024 + 256 * cores;
 
 /**
  * Runs experiments in Python virtual environments: a shared tree of packages for each set of requirements, a private environment
@@ -103,9 +111,23 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     accepts: request => request.artifacts.has('workspace') && !imageOf(request),
     provision,
     start: attempt => {
-      const { command, signal, record } = attempt;
+      const { command, signal, record, grant, workspace } = attempt;
+      const { cores, memoryBytes, diskBytes } = grant.amounts;
+      const confinement = createConfinement(use.confinement, {
+        name: markerOf(attempt),
+        memoryBytes,
+        isCeiling: use.memoryLimit === 'hard',
+        diskBytes,
+        directory: workspace.root,
+        processes: mostProcesses(cores),
+        cores,
+        onOverdrawn: usedBytes => {
+          emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
+        },
+      });
       return startProcess(command, {
         signal,
+        confinement,
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: longestRunMs(attempt),

@@ -73,6 +73,8 @@ export interface AttemptFence {
   /** Write how this attempt ended. Errors: StoreError, `precondition` where another attempt's mark stands there. */
   end(state: 'done' | 'ended', signal: AbortSignal): Promise<void>;
 }
+/** A part of an attempt's time. */
+export type SpanName = 'opened' | 'admitted' | 'staged' | 'environment' | 'run' | 'stored';
 
 /** What is known of an attempt so far. Written by the stages as they learn it, read by whoever speaks of it: events, settle. */
 export interface AttemptRecord {
@@ -89,6 +91,8 @@ export interface AttemptRecord {
   began: boolean;
   /** Absent where the request names no metadata store, or it does not answer. */
   fence?: AttemptFence;
+  /** Parts that are over, in their order: each began where the one before it ended. */
+  spans?: { readonly name: SpanName; readonly endedAtMs: number }[];
 }
 
 /** Tells a listener of one attempt. Calls never throw, never wait, and what they keep is bounded. Implemented in lib/reports. */

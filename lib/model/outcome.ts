@@ -68,6 +68,24 @@ export type Settlement =
   /** The message is not ours any more (lease lost, queue deleted): nothing to say. */
   | { readonly type: 'none' };
 
+/** The most that a run used, as far as the machine tells. */
+export interface Usage {
+  /** User and system, of all its processes. */
+  readonly cpuSeconds?: number;
+  readonly memoryBytes?: number;
+  readonly diskBytes?: number;
+}
+
+/** A limit that a run went beyond. */
+export interface Exceeded {
+  readonly resource: 'memory' | 'disk';
+  /** What it was given; 0: it had asked for nothing. */
+  readonly limitBytes: number;
+  readonly usedBytes: number;
+  /** `ceiling`: nothing may go beyond it. `shortage`: the machine ran short, and this run was the furthest beyond. */
+  readonly because: 'ceiling' | 'shortage';
+}
+
 /** How the process of an experiment ended. Exactly one of code and signal is set. */
 export interface Exit {
   readonly code: number | null;
@@ -76,6 +94,11 @@ export interface Exit {
   readonly stoppedBy?: Cause;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
+  readonly usage?: Usage;
+  /** Of what it had too much, where that ended it. */
+  readonly exceeded?: Exceeded;
+  /** How often it could not start a process for the limit on their number. */
+  readonly refusedStarts?: number;
 }
 
 /** How an attempt ended. */
@@ -85,4 +108,6 @@ export interface End {
   readonly message: string;
   /** Absent where nothing was started. */
   readonly exit?: Exit;
+  /** The last lines of stderr, of a run that failed. */
+  readonly stderr?: readonly string[];
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { AttemptError } from '../errors.ts';
-import type { Cause, End, Exit } from '../model/outcome.ts';
+import type { Cause, End, Exceeded, Exit } from '../model/outcome.ts';
+import { humanBytes } from '../telemetry/person-format.ts';
 
 const FULL_DISK: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
 
@@ -11,6 +12,18 @@ export const causeOfWriteFailure = (error: NodeJS.ErrnoException): Cause =>
 const stoppedWords = (cause: Cause, reason: unknown): string =>
   reason instanceof AttemptError && reason.code === cause ? reason.message : `stopped: ${cause}`;
 
+const causeOfExcess = ({ resource }: Exceeded): Cause => (resource === 'memory' ? 'out-of-memory' : 'out-of-disk');
+
+const excessWords = ({ resource, limitBytes, usedBytes, because }: Exceeded): string => {
+  const limit = limitBytes === 0 ? 'none' : humanBytes(limitBytes);
+  if (because === 'ceiling') return `out of ${resource}: the limit is ${limit}, the peak ${humanBytes(usedBytes)}`;
+  return `out of ${resource}: the machine ran short, and it was the furthest beyond what it asked for: asked ${limit}, used ${humanBytes(usedBytes)}`;
+};
+
+/** Programs seldom say well why they could start no process. */
+const refusedWords = ({ refusedStarts = 0 }: Exit): string =>
+  refusedStarts === 0 ? '' : `; it could not start a process ${String(refusedStarts)} times, for there were too many`;
+
 /**
  * Why an experiment ended. A stop by the runner comes before what the program made of it; then output that could not be
  * written; then the exit itself.
@@ -20,13 +33,16 @@ const stoppedWords = (cause: Cause, reason: unknown): string =>
 export const endOfRun = (exit: Exit, stopReason?: unknown, writeFailure?: NodeJS.ErrnoException): End => {
   const writeCause = writeFailure && causeOfWriteFailure(writeFailure);
   const cause = exit.stoppedBy ?? writeCause;
+  const { exceeded } = exit;
+  if (exceeded && (cause === undefined || cause === causeOfExcess(exceeded)))
+    return { cause: causeOfExcess(exceeded), message: excessWords(exceeded), exit };
   if (cause !== undefined && cause === writeCause) {
     return { cause, message: `writing output/output failed: ${writeFailure?.message}`, exit };
   }
   if (cause !== undefined) return { cause, message: stoppedWords(cause, stopReason), exit };
-  if (exit.signal !== null) return { cause: 'killed', message: `killed by ${exit.signal}`, exit };
+  if (exit.signal !== null) return { cause: 'killed', message: `killed by ${exit.signal}${refusedWords(exit)}`, exit };
   if (exit.code === 0) return { cause: 'completed', message: 'exited with code 0', exit };
-  return { cause: 'exited', message: `exited with code ${exit.code}`, exit };
+  return { cause: 'exited', message: `exited with code ${exit.code}${refusedWords(exit)}`, exit };
 };
 
 /** One number for how a process ended, as shells say it: its code, or 128 and the number of the signal. */

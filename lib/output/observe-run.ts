@@ -9,6 +9,7 @@ import { causeOfWriteFailure } from './end-of-run.ts';
 import { lines } from './lines.ts';
 import { OutputFile } from './output-file.ts';
 import { redactStream, searchFor } from './redact-stream.ts';
+import { createTail } from './tail.ts';
 
 export interface ObserveContext {
   /** Milliseconds since the epoch, fractions count. */
@@ -22,6 +23,8 @@ export interface ObservedRun {
   readonly exit: Exit;
   /** The first error of output/output. */
   readonly writeFailure?: NodeJS.ErrnoException;
+  /** The last lines of stderr. */
+  readonly stderr: readonly string[];
 }
 
 /**
@@ -35,6 +38,7 @@ export const observeRun = async (
   use: ObserveContext,
   signal: AbortSignal,
 ): Promise<ObservedRun> => {
+  const tail = createTail();
   const letGo = new AbortController();
   const reading = AbortSignal.any([signal, letGo.signal]);
   const file = new OutputFile(workspace.outputFile, error => {
@@ -65,6 +69,7 @@ export const observeRun = async (
       read('stderr', run.stderr, (line, atMs) => {
         document.stderrLine(line, atMs);
         reports?.stderrLine(line, atMs);
+        tail.push(line);
       }),
     ]);
     const exit = await orAborted(run.exit, signal);
@@ -73,7 +78,7 @@ export const observeRun = async (
     letGo.abort();
     await drained;
     await orAborted(file.close(), signal);
-    return { exit, ...(file.failure && { writeFailure: file.failure }) };
+    return { exit, stderr: tail.lines, ...(file.failure && { writeFailure: file.failure }) };
   } finally {
     letGo.abort();
     file.destroy();

@@ -4,6 +4,7 @@ import { TimeOver, within } from '../flow/wait.ts';
 import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 import type { Grant, Shortage } from '../model/resources.ts';
+import { endSpan } from '../output/bill.ts';
 import { queueId } from '../queues/queue.ts';
 import { deadlineMs } from '../request/effective.ts';
 import type { Demand } from '../resources/demand.ts';
@@ -33,6 +34,7 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
   mergeMap(async attempt => {
     const { request, record, credit, scope, signal, delivery, identity } = attempt;
     const queuedAtMs = use.now();
+    endSpan(record, 'opened', queuedAtMs);
     const lateMs = queuedAtMs - (deadlineMs(request) ?? Infinity);
     if (lateMs > 0) {
       use.emit('expired', { lateMs }, record);
@@ -69,7 +71,9 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
     credit.release();
     await delivery.begin(identity.number, request.key);
     record.began = true;
-    const waitedMs = use.now() - queuedAtMs;
+    const admittedAtMs = use.now();
+    endSpan(record, 'admitted', admittedAtMs);
+    const waitedMs = admittedAtMs - queuedAtMs;
     use.emit('admitted', { granted: { ...grant.amounts }, waitedMs }, record);
     return { ...attempt, grant };
   });

@@ -1,11 +1,13 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
 import { executorFor, type Executor } from '../executors/executor.ts';
 import type { ReadyAttempt, RunningAttempt } from '../model/attempt.ts';
+import { endSpan } from '../output/bill.ts';
 import type { Emit } from '../telemetry/events.ts';
 
 export interface ExecuteContext {
   readonly executors: readonly Executor[];
   readonly emit: Emit;
+  readonly now: () => number;
 }
 
 /**
@@ -16,6 +18,7 @@ export interface ExecuteContext {
  */
 export const execute = (use: ExecuteContext): OperatorFunction<ReadyAttempt, RunningAttempt> =>
   mergeMap(async attempt => {
+    endSpan(attempt.record, 'environment', use.now());
     const run = await executorFor(use.executors, attempt.request).start(attempt);
     void run.exit.then(() => {
       attempt.grant.releaseCompute();

@@ -2,7 +2,9 @@ import { asyncScheduler, connect, EMPTY, interval, map, merge, mergeMap, takeUnt
 import type { OperatorFunction, SchedulerLike } from 'rxjs';
 import { abortable } from '../flow/abortable.ts';
 import type { ObservedAttempt, RunningAttempt } from '../model/attempt.ts';
+import { endSpan } from '../output/bill.ts';
 import { endOfRun, exitCodeOf } from '../output/end-of-run.ts';
+import { sayLastWords } from '../output/last-words.ts';
 import { observeRun } from '../output/observe-run.ts';
 import { rfc3339 } from '../output/rfc3339.ts';
 import { SkipReporter } from '../output/skip-reporter.ts';
@@ -49,18 +51,21 @@ const observe = async (
   document.log('Start', run.startedAtMs);
   record.reports?.started(run.startedAtMs);
 
-  const { exit, writeFailure } = await observeRun(
+  const { exit, writeFailure, stderr } = await observeRun(
     attempt,
     { now: use.now, graceMs: use.graceMs ?? DEFAULT_GRACE_MS },
     signal,
   );
-  const end = endOfRun(exit, attempt.signal.reason, writeFailure);
+  const ended = endOfRun(exit, attempt.signal.reason, writeFailure);
+  const end = ended.cause === 'completed' || stderr.length === 0 ? ended : { ...ended, stderr };
+  endSpan(record, 'run', use.now());
   skips.flush();
   document.set('status', end.cause === 'completed' ? 'completed' : 'failed');
   document.set('stop_time', rfc3339(exit.endedAtMs));
   document.set('exit_code', exitCodeOf(exit));
   if (end.cause !== 'completed') document.log(end.message, exit.endedAtMs);
   document.log('Stop', exit.endedAtMs);
+  sayLastWords(attempt, end);
   use.emit(
     'ended',
     {
@@ -69,6 +74,9 @@ const observe = async (
       exitCode: exit.code ?? undefined,
       signal: exit.signal ?? undefined,
       durationMs: exit.endedAtMs - exit.startedAtMs,
+      limitBytes: exit.exceeded?.limitBytes,
+      peakBytes: exit.usage?.memoryBytes,
+      stderr: end.stderr,
     },
     record,
   );

@@ -1,8 +1,9 @@
-import { appendFile } from 'node:fs/promises';
-import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { catchError, defer, mergeMap, of, type Observable, type OperatorFunction } from 'rxjs';
 import { AttemptError, messageOf } from '../errors.ts';
 import type { ObservedAttempt, PreparedAttempt } from '../model/attempt.ts';
 import type { End } from '../model/outcome.ts';
+import { endCurrentSpan } from '../output/bill.ts';
+import { sayLastWords } from '../output/last-words.ts';
 import type { Emit } from '../telemetry/events.ts';
 import type { Redactor } from '../telemetry/redact.ts';
 
@@ -35,16 +36,17 @@ export const recover = (
 ): OperatorFunction<PreparedAttempt, ObservedAttempt> =>
   mergeMap(attempt =>
     defer(() => of(attempt).pipe(stages)).pipe(
-      catchError(async (error: unknown): Promise<ObservedAttempt> => {
+      catchError((error: unknown): Observable<ObservedAttempt> => {
         const end = endOf(error, use);
         const atMs = use.now();
         attempt.grant.releaseCompute();
         attempt.document.log(end.message, atMs);
         attempt.document.set('status', 'failed');
         attempt.document.set('stop_time', new Date(atMs).toISOString());
-        await appendFile(attempt.workspace.outputFile, `${end.message}\n`);
+        endCurrentSpan(attempt.record, atMs);
+        sayLastWords(attempt, end);
         use.emit('ended', { cause: end.cause, message: end.message }, attempt.record);
-        return { ...attempt, end };
+        return of({ ...attempt, end });
       }),
     ),
   );

@@ -2,6 +2,7 @@ import { mergeMap, type OperatorFunction } from 'rxjs';
 import { messageOf } from '../errors.ts';
 import type { GrowingDelays } from '../flow/growing-delay.ts';
 import type { FinishedAttempt, Settled } from '../model/attempt.ts';
+import { billMembers, billOf, endCurrentSpan, endSpan } from '../output/bill.ts';
 import { queueId } from '../queues/queue.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { settlementOf } from './settlements.ts';
@@ -33,6 +34,9 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
     try {
       await delivery.settle(settlement);
       told = true;
+      const settledAtMs = use.now();
+      if (record.began) endSpan(record, 'stored', settledAtMs);
+      else endCurrentSpan(record, settledAtMs);
       use.emit(
         'settled',
         {
@@ -40,7 +44,8 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
           cause: end.cause,
           message: end.message,
           delayMs,
-          durationMs: use.now() - identity.startedAtMs,
+          durationMs: settledAtMs - identity.startedAtMs,
+          timings: billMembers(billOf(record, identity.startedAtMs)),
         },
         record,
       );

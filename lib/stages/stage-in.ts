@@ -3,6 +3,7 @@ import { from, lastValueFrom, mergeMap, type OperatorFunction, toArray } from 'r
 import { asError, StoreError } from '../errors.ts';
 import type { PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
+import { endSpan } from '../output/bill.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import { withRetry } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
@@ -110,6 +111,7 @@ export const stageIn = (use: StageInContext): OperatorFunction<PreparedAttempt, 
     const startedAtMs = use.now();
     const bytes = await stageAll(attempt, use);
     const stagedAtMs = use.now();
+    endSpan(attempt.record, 'staged', stagedAtMs);
     const { size: artifacts } = attempt.request.artifacts;
     use.emit('staged', { artifacts, bytes, durationMs: stagedAtMs - startedAtMs }, attempt.record);
     return { ...attempt, stagedAtMs };

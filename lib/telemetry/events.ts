@@ -50,7 +50,7 @@ export const events = table({
   'broker-unblocked': { level: 'info', when: 'the broker takes publishing again', fields: { broker: 'string' } },
   'lease-unavailable': {
     level: 'warn',
-    when: 'the runner may make no queue of its own for work that it holds: a message is held as the broker lets it, and its count of attempts is the broker\'s',
+    when: "the runner may make no queue of its own for work that it holds: a message is held as the broker lets it, and its count of attempts is the broker's",
     fields: { broker: 'string', why: 'string' },
   },
   'discovery-failed': {
@@ -152,7 +152,16 @@ export const events = table({
   ended: {
     level: 'info',
     when: 'the experiment ended, well or not, and what it made is about to be stored',
-    fields: { cause: 'string', message: 'string', exitCode: 'number?', signal: 'string?', durationMs: 'number?' },
+    fields: {
+      cause: 'string',
+      message: 'string',
+      exitCode: 'number?',
+      signal: 'string?',
+      durationMs: 'number?',
+      limitBytes: 'number?',
+      peakBytes: 'number?',
+      stderr: 'strings?',
+    },
   },
   'store-retry': {
     level: 'warn',
@@ -199,7 +208,14 @@ export const events = table({
   settled: {
     level: 'info',
     when: 'the queue was told how a message ended',
-    fields: { settlement: 'string', cause: 'string', message: 'string', delayMs: 'number', durationMs: 'number' },
+    fields: {
+      settlement: 'string',
+      cause: 'string',
+      message: 'string',
+      delayMs: 'number',
+      durationMs: 'number',
+      timings: 'object',
+    },
   },
   'settle-failed': {
     level: 'warn',
@@ -210,6 +226,21 @@ export const events = table({
     level: 'error',
     when: 'something an attempt held could not be given back',
     fields: { what: 'string', error: 'string' },
+  },
+  'limits-watched': {
+    level: 'warn',
+    when: 'limits of experiments can not be left to control groups',
+    fields: { why: 'string' },
+  },
+  'leftovers-ended': {
+    level: 'warn',
+    when: 'processes were ended that a runner left which died',
+    fields: { processes: 'number' },
+  },
+  'memory-overdrawn': {
+    level: 'warn',
+    when: 'an experiment uses more memory than it asked for (told once)',
+    fields: { askedBytes: 'number', usedBytes: 'number' },
   },
   'kill-incomplete': { level: 'error', when: 'processes of an experiment survive SIGKILL', fields: { pids: 'string' } },
   'sink-lost': {

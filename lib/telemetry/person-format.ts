@@ -67,6 +67,8 @@ const phrase = (name: string, value: unknown): string => {
   if (typeof value === 'number' && name.endsWith('Ms')) return `${words(name.slice(0, -2))} ${humanDuration(value)}`;
   if (typeof value === 'number' && name === 'bytes') return humanBytes(value);
   if (typeof value === 'number' && name.endsWith('Bytes')) return `${words(name.slice(0, -5))} ${humanBytes(value)}`;
+  // Its parts are lines of their own.
+  if (name === 'stderr' && Array.isArray(value)) return `stderr: ${value.map(String).join('\n')}`;
   if (Array.isArray(value)) return `${words(name)} ${value.map(String).join(', ')}`;
   if (typeof value === 'object') return `${words(name)} ${phrases(value as Record<string, unknown>).join(', ')}`;
   return bare.has(name) ? String(value) : `${words(name)} ${String(value)}`;
@@ -75,7 +77,12 @@ const phrase = (name: string, value: unknown): string => {
 const phrases = (fields: Readonly<Record<string, unknown>>): string[] =>
   Object.entries(fields)
     .filter(
-      ([name, value]) => value !== null && value !== undefined && value !== '' && !(name === 'delayMs' && value === 0),
+      ([name, value]) =>
+        name !== 'timings' &&
+        value !== null &&
+        value !== undefined &&
+        value !== '' &&
+        !(name === 'delayMs' && value === 0),
     )
     .map(([name, value]) => phrase(name, value));
 

@@ -60,12 +60,12 @@ t.test('types follow from the table', async t => {
   const typed = (some: Options) => {
     const bytes: number = some.maxMemBytes;
     const pattern: RegExp | undefined = some.queueMismatch;
-    const soft: 'soft' = some.memoryLimit;
+    const limit: 'soft' | 'hard' = some.memoryLimit;
     // @ts-expect-error an option without effect has no value in the code
     const cards: unknown = some.cpuOnly;
     // @ts-expect-error it may be undefined
     const root: string = some.queueRoot;
-    return { bytes, pattern, soft, cards, root };
+    return { bytes, pattern, limit, cards, root };
   };
   t.type(typed, 'function');
 });

@@ -7,10 +7,13 @@ import {
   createVirtualEnvironmentExecutor,
   type VirtualEnvironmentSettings,
 } from '../../lib/executors/virtual-environment.ts';
+import { createWatch } from '../../lib/executors/watch.ts';
 import type { Run, StagedAttempt } from '../../lib/model/attempt.ts';
+import { noControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
 import { createWorkspace } from '../../lib/workspace/layout.ts';
 
 const found = findInterpreters();
+const plenty = () => Promise.resolve(Infinity);
 
 const executor = (t: Test, over: Partial<VirtualEnvironmentSettings> = {}) => {
   const kill = new AbortController();
@@ -24,6 +27,8 @@ const executor = (t: Test, over: Partial<VirtualEnvironmentSettings> = {}) => {
     runnerEnv: process.env,
     experimentEnv: ['PATH'],
     terminationGraceMs: 5000,
+    confinement: { groups: noControlGroups, watch: createWatch({ availableBytes: plenty, reserveBytes: 0 }) },
+    memoryLimit: 'soft',
     kill: kill.signal,
     emit: () => undefined,
     now: Date.now,
@@ -38,7 +43,7 @@ const attempt = (t: Test, request: object, files: Readonly<Record<string, string
   const staged = {
     request: { key: 'k', args: [], requirements: [], extraRequirements: [], env: {}, artifacts: new Map(), ...request },
     workspace,
-    grant: { amounts: { cores: 1 }, gpuUuids: [] },
+    grant: { amounts: { cores: 1, memoryBytes: 0, diskBytes: 0 }, gpuUuids: [] },
     identity: { number: 1 },
     delivery: { history: [] },
     record: { queue: 'q', attempt: 'a', began: false },

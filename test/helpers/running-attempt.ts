@@ -18,5 +18,6 @@ export const runningAttempt = (parts: RunningParts): RunningAttempt =>
     workspace: { outputFile: parts.outputFile, output: dirname(parts.outputFile) },
     request: { ...parts.request },
     record: { queue: 'q', attempt: 'host-abcdef-123456', began: true },
+    identity: { startedAtMs: Date.now() },
     signal: parts.signal ?? new AbortController().signal,
   }) as unknown as RunningAttempt;

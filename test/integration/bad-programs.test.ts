@@ -33,8 +33,7 @@ t.test('200 MB without a newline are kept whole, in bounded memory', { timeout: 
   const { key, settled } = await watched(t, scene, program);
   t.match(settled, { settlement: 'accept', cause: 'completed' });
   const output = await scene.output(key);
-  t.equal(output.length, 200_000_000);
-  t.equal(output.indexOf('\n'), -1);
+  t.equal(output.indexOf('\n'), 200_000_000, 'what the runner says comes after it');
   const { studioml } = await scene.metadata(key);
   const longest = Math.max(...studioml.log.map(({ msg }) => msg.length));
   t.ok(longest > 0 && longest <= mib + 1, `the document has the beginning of the line (${String(longest)} characters)`);
@@ -51,7 +50,7 @@ t.test('bytes that are no UTF-8 are kept as they are, and the document stays JSO
   const { key, settled } = await watched(t, scene, program);
   t.match(settled, { settlement: 'accept', cause: 'completed' });
   const printed = Buffer.from('before \xff\xfe\xc3\n{"experiment": {"name": "\xff", "loss": 1}}\n\xe2\x82', 'latin1');
-  t.ok((await scene.output(key)).equals(printed), 'output/output has the bytes');
+  t.ok((await scene.output(key)).subarray(0, printed.length).equals(printed), 'output/output has the bytes');
   const document = await scene.metadata(key);
   t.match(document, { experiment: { loss: 1, name: '\uFFFD' } });
   t.ok(document.studioml.log.some(({ msg }) => msg.startsWith('before \uFFFD')));

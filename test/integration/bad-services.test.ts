@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { eventually } from '../helpers/eventually.ts';
 import { PipelineScene, type SceneStore } from '../helpers/pipeline-scene.ts';
+import { printedIn } from '../helpers/printed.ts';
 import { needS3, type TestBucket } from '../helpers/s3.ts';
 import { startTcpProxy } from '../helpers/tcp-proxy.ts';
 
@@ -69,7 +70,7 @@ t.test('a store that is down at stage-in is tried again until it is back', { tim
   t.equal(scene.claimed().length, 1, 'the message is held meanwhile');
   proxy.accept();
   t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-  t.equal((await scene.output(key)).toString(), 'it ran\n');
+  t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
   await goesOn(t, scene);
 });
 
@@ -88,7 +89,7 @@ t.test('a store that is down at stage-out gets everything when it is back', { ti
   await t.rejects(scene.output(key), { code: 'missing' });
   proxy.accept();
   t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-  t.equal((await scene.output(key)).toString(), 'it ran\n');
+  t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
   t.match(await scene.metadata(key), { studioml: { status: 'completed' } });
   await goesOn(t, scene);
 });
@@ -108,7 +109,7 @@ t.test(
     proxy.cut();
     proxy.resume();
     t.match(await scene.settled(key), { settlement: 'accept', cause: 'completed' });
-    t.equal((await scene.output(key)).toString(), 'it ran\n');
+    t.equal(printedIn((await scene.output(key)).toString()), 'it ran\n');
     await goesOn(t, scene);
   },
 );

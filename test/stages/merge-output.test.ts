@@ -12,6 +12,7 @@ import { createDocument } from '../../lib/output/document.ts';
 import { mergeOutput, type MergeOutputContext } from '../../lib/stages/merge-output.ts';
 import type { Emit } from '../../lib/telemetry/events.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { printedIn } from '../helpers/printed.ts';
 import { runningAttempt, type RunningParts } from '../helpers/running-attempt.ts';
 import { spawnRun } from '../helpers/spawn-run.ts';
 
@@ -49,7 +50,7 @@ const observe = (
   const observed$ = of(attempt).pipe(mergeOutput({ emit, now: Date.now, graceMs: 100, ...use }));
   const read = () =>
     JSON.parse(document.serialize().toString()) as { studioml: Record<string, unknown> & { log: { msg: string }[] } };
-  return { observed$, events, document, read, output: () => readFileSync(outputFile, 'utf8') };
+  return { observed$, events, document, read, output: () => printedIn(readFileSync(outputFile, 'utf8')) };
 };
 
 t.test('both streams are in output/output in arrival order, in the document, and the end comes last', async t => {
@@ -95,7 +96,7 @@ t.test('what is still in the streams at the exit is read, and the reason of the 
   stdout.end('last words');
   stderr.end();
   t.match((await done).end, { cause: 'exited', message: 'exited with code 3' });
-  t.equal(output(), 'last words');
+  t.equal(output(), 'last words\n');
   t.match(read().studioml, { status: 'failed', exit_code: 3 });
   t.strictSame(
     read().studioml.log.map(entry => entry.msg),
@@ -229,7 +230,7 @@ t.test('a file that takes its time makes the experiment wait, and nothing is los
   reader.on('data', chunk => (bytes += chunk.length)).resume();
   t.equal((await done).end?.cause, 'completed');
   await eventually(() => {
-    assert.equal(bytes, 60_000_000);
+    assert.ok(bytes >= 60_000_000);
   });
   t.equal(document.counts.lines, 1);
 });

@@ -35,11 +35,10 @@ export const experimentOptions = rows({
   memoryLimit: {
     env: 'MEMORY_LIMIT',
     type: 'choice',
-    choices: ['soft'],
-    notYet: ['hard'],
+    choices: ['soft', 'hard'],
     default: 'soft',
     meaning:
-      'soft: the memory asked for is reserved, going beyond it is no error. (hard, a ceiling, is not yet supported.)',
+      'soft: the memory asked for is reserved; who goes beyond it is ended only when the machine runs short, the furthest beyond first. hard: it is a ceiling.',
     state: 'works',
   },
   cpuOnly: {

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startTimeOf } from '../process-identity.ts';
+import { startTimeOf } from '../../resources/process-identity.ts';
 
 /** Which containers runners on this working directory have made, so that what a dead one left is known without asking the engine. */
 export interface ContainerJournal {

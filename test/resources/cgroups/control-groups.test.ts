@@ -1,0 +1,65 @@
+import { strict as assert } from 'node:assert';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { openControlGroups, shortcomings } from '../../../lib/resources/cgroups/control-groups.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { isAlive } from '../../helpers/process-life.ts';
+
+const here = await openControlGroups({ endLeftovers: false });
+t.teardown(() => {
+  here.close();
+});
+const options = here.enforced.members ? {} : { skip: 'this machine lets nobody make control groups' };
+
+/** A runner that starts one program in a group of its own. Out: both process ids, and where the program joined. */
+const runnerWithChild = async (t: Test) => {
+  const module = new URL('../../../lib/resources/cgroups/control-groups.ts', import.meta.url).href;
+  const program = `
+    import { spawn } from 'node:child_process';
+    import { openControlGroups } from ${JSON.stringify(module)};
+    const groups = await openControlGroups({ endLeftovers: false });
+    const { joins } = groups.create('one', { processes: 10 });
+    const script = 'for file; do echo 0 > "$file"; done; exec sleep 600';
+    const child = spawn('/bin/sh', ['-c', script, 'sh', ...joins], { detached: true, stdio: 'ignore', env: {} });
+    console.log(JSON.stringify({ pid: child.pid, joins }));
+    setInterval(() => undefined, 1000);`;
+  const runner = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => runner.kill('SIGKILL'));
+  const [line] = (await once(runner.stdout, 'data')) as [Buffer];
+  return { runner, ...(JSON.parse(line.toString()) as { pid: number; joins: string[] }) };
+};
+
+t.test('what a runner left that was killed is ended by the next one, and nothing else', options, async t => {
+  const living = await runnerWithChild(t);
+  const dead = await runnerWithChild(t);
+  dead.runner.kill('SIGKILL');
+  await once(dead.runner, 'exit');
+  t.ok(isAlive(dead.pid), 'it survives its runner');
+
+  const next = await openControlGroups();
+  t.ok(next.endedLeftovers >= 1);
+  await eventually(() => {
+    assert.ok(!isAlive(dead.pid));
+  });
+  t.notOk(dead.joins.some(existsSync), 'its groups are gone');
+  t.ok(isAlive(living.pid), 'a runner that lives keeps its own');
+  t.ok(living.joins.every(existsSync));
+  next.close();
+
+  living.runner.kill('SIGKILL');
+  await once(living.runner, 'exit');
+  const last = await openControlGroups();
+  t.notOk(living.joins.some(existsSync));
+  last.close();
+});
+
+t.test('what is not left to the kernel is said', t => {
+  t.equal(shortcomings({ enforced: { memory: 1, processes: 2 } }), undefined);
+  t.match(shortcomings({ enforced: { processes: 1 } }), /memory is watched$/);
+  t.match(shortcomings({ enforced: {} }), /memory is watched, the number of processes has no limit/);
+  t.end();
+});
