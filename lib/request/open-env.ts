@@ -4,7 +4,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const hook = /hook/i;
 const proxy = /_proxy$/i;
-const urlWithUser = /:\/\/\S*@/;
+const urlWithUser = /:\/\/[^\s/]*@/;
 
 /** Variables that the URL of a broker refers to: they make up its password, whatever they are called. */
 const referredTo = (env: Environment): ReadonlySet<string> => {

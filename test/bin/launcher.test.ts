@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { flagOf, type OptionRow } from '../../lib/config/option-rows.ts';
+import { options } from '../../lib/config/options.ts';
 
 interface Ended {
   readonly code: number;
@@ -85,4 +87,64 @@ t.test('it works through symbolic links, absolute and relative', async t => {
   symlinkSync(runner, join(root, 'links/one'));
   symlinkSync('one', join(root, 'links/two'));
   t.match(await run(join(root, 'links/two'), [], env()), { code: 0, stdout: /dist\/bin\/main\.js/ });
+});
+
+for (const shell of ['sh', 'bash', 'busybox']) {
+  t.test(
+    `${shell} takes secrets off the environment and the command line, and hands them over as they are`,
+    async t => {
+      const { root, runner, env } = layout(t);
+      const file = join(root, 'node_modules/.bin/node');
+      mkdirSync(dirname(file), { recursive: true });
+      const told = '"$STUDIOML_HANDED_OVER"; shift; printf "<%s>" "$@"; env; echo "handed over:"; cat <&9';
+      writeFileSync(file, `#!/bin/sh\n[ "$1" = -p ] && { echo 24.1.0; exit; }\necho fd ${told}\n`);
+      chmodSync(file, 0o755);
+      const password = `it's "two"\nlines of $HOME \\ and \`more\``;
+      const values = {
+        PGPASSWORD: password,
+        AMQP_URL: 'amqp://u:$RMQ_WORD@h',
+        RMQ_WORD: 'w',
+        OTHER: 'https://u:v@h',
+        PLAIN: 'p',
+      };
+      const found = await run(
+        '/usr/bin/env',
+        [shell, ...(shell === 'busybox' ? ['sh'] : []), runner, 'serve', '--slack-hook', 'a b', '--amqp-url=x'],
+        env(values),
+      );
+      if (found.code === 127) {
+        t.plan(0, `no ${shell} here`);
+        return;
+      }
+      const [seen = '', handed = ''] = found.stdout.split('handed over:\n');
+      t.match(seen, /^fd 9\n<serve><--slack-hook><hidden><--amqp-url=hidden>/);
+      t.match(seen, /^PLAIN=p$/m);
+      t.notMatch(seen, /PGPASSWORD|AMQP_URL|RMQ_WORD|OTHER|two|lines/);
+      const records = handed.split('\u0001\u0002').slice(0, -1);
+      t.same(
+        new Set(records),
+        new Set([
+          `PGPASSWORD=${password}`,
+          `AMQP_URL=${values.AMQP_URL}`,
+          'RMQ_WORD=w',
+          'OTHER=https://u:v@h',
+          '=serve',
+          '=--slack-hook',
+          '=a b',
+          '=--amqp-url=x',
+        ]),
+      );
+      t.same(
+        records.filter(record => record.startsWith('=')),
+        ['=serve', '=--slack-hook', '=a b', '=--amqp-url=x'],
+        'in order',
+      );
+    },
+  );
+}
+
+t.test('every option that is a secret is hidden on the command line', async t => {
+  const text = readFileSync(new URL('../../bin/runner', import.meta.url), 'utf8');
+  const rows: readonly OptionRow[] = Object.values(options);
+  for (const row of rows.filter(({ secret }) => secret === true)) t.ok(text.includes(`${flagOf(row)}=*`), flagOf(row));
 });
