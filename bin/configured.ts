@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import { sinkPlace } from '../lib/config/event-sinks.ts';
@@ -5,8 +6,9 @@ import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
 import { hasColors } from './terminal.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
-import type { EventBus } from '../lib/telemetry/events.ts';
-import { createRedactor, passwordsOf, type Redactor } from '../lib/telemetry/redact.ts';
+import { secretsOf } from '../lib/request/secrets-of.ts';
+import { createEventBus, type EventBus } from '../lib/telemetry/events.ts';
+import { createRedactor, passwordsOf, redactDeep, type Redactor } from '../lib/telemetry/redact.ts';
 import { openSinks, type EventSinks, type SinkTarget } from '../lib/telemetry/sinks.ts';
 
 /** The options of this process; where they have faults, these are printed, one a line, and there are none. */
@@ -25,12 +27,20 @@ export const printFaults = ({ faults }: OptionsError): void => {
   process.stderr.write(faults.map(fault => `runner: ${fault}\n`).join(''));
 };
 
-/** A redactor that knows the secrets in these options. */
+/** A redactor that knows the secrets in these options and in the environment. */
 export const redactorOf = (options: Options): Redactor => {
   const redactor = createRedactor();
+  for (const secret of secretsOf({ env: process.env })) {
+    // GOOGLE_APPLICATION_CREDENTIALS and the like say where a secret is.
+    if (!existsSync(secret)) redactor.add(secret);
+  }
   for (const password of passwordsOf([...options.amqpUrls, ...options.amqpMgtUrls])) redactor.add(password);
   return redactor;
 };
+
+/** A bus whose events are free of what the redactor knows. */
+export const redactedBus = ({ redact }: Redactor): EventBus =>
+  createEventBus(Date.now, fields => redactDeep(fields, redact));
 
 const targetOf = (sink: string): SinkTarget => {
   const place = sinkPlace(sink);

@@ -3,9 +3,9 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filter, map, scan, takeWhile, lastValueFrom } from 'rxjs';
 import { loadOptions } from '../lib/config/load.ts';
-import { createEventBus } from '../lib/telemetry/events.ts';
 import { openSinks } from '../lib/telemetry/sinks.ts';
 import { startRunner } from '../pipelines/start.ts';
+import { redactedBus, redactorOf } from './configured.ts';
 import { hasColors } from './terminal.ts';
 import { demoExperiments, submitDemo } from './demo/submit.ts';
 import { summarise } from './demo/summary.ts';
@@ -36,7 +36,8 @@ export const demo = async (): Promise<number> => {
     MAX_ATTEMPTS: '2',
     EVENTS: '-',
   });
-  const bus = createEventBus();
+  const redactor = redactorOf(options);
+  const bus = redactedBus(redactor);
   const sinks = await openSinks(bus, {
     targets: [{ name: '-', target: 1, person: { colours: hasColors() } }],
     runner: hostname(),
@@ -51,7 +52,7 @@ export const demo = async (): Promise<number> => {
       takeWhile(ended => ended.size < submitted.length, true),
     ),
   );
-  const runner = await startRunner(options, bus);
+  const runner = await startRunner(options, bus, redactor);
   const stop = () => {
     runner.stop({ why: 'interrupted' });
   };

@@ -1,3 +1,4 @@
+import { commandLine } from './handed-over.ts';
 import { closest, distance } from 'fastest-levenshtein';
 import { messageOf } from '../lib/errors.ts';
 import { commands, isCommand } from './commands.ts';
@@ -33,7 +34,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
 };
 
 try {
-  process.exit(await main(process.argv.slice(2)));
+  process.exit(await main(commandLine()));
 } catch (error) {
   process.stderr.write(`runner: ${messageOf(error)}\n`);
   process.exit(1);

@@ -4,11 +4,10 @@ import { lastValueFrom, tap } from 'rxjs';
 import { readArguments, takesNext } from '../lib/config/arguments.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import { readRecording, RecordingError, type RecordedMessage } from '../lib/request/recording.ts';
-import { createEventBus } from '../lib/telemetry/events.ts';
 import { fit, printable } from '../lib/telemetry/person-format.ts';
 import { createDrivers } from '../pipelines/drivers.ts';
 import { interrupted, replayMessages, type Replayed } from '../pipelines/replay.ts';
-import { configured, openEvents, printFaults, redactorOf } from './configured.ts';
+import { configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
 
 interface ReplayArguments {
   readonly files: readonly string[];
@@ -92,9 +91,10 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
     const quiet = process.env['EVENTS'] === undefined && !rest.some(word => word.startsWith('--events'));
     const options = configured(rest, { queues: false });
     if (options === undefined) return 2;
-    const bus = createEventBus();
-    const sinks = quiet ? undefined : await openEvents(bus, options, redactorOf(options));
-    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores) });
+    const redactor = redactorOf(options);
+    const bus = redactedBus(redactor);
+    const sinks = quiet ? undefined : await openEvents(bus, options, redactor);
+    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores), redactor });
     const stop = new AbortController();
     const onSignal = () => {
       stop.abort(interrupted());

@@ -1,7 +1,6 @@
 import { OptionsError } from '../lib/errors.ts';
-import { createEventBus } from '../lib/telemetry/events.ts';
 import type { Runner } from '../pipelines/runner.ts';
-import { configured, openEvents, printFaults, redactorOf } from './configured.ts';
+import { configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
 
 /**
  * Follow SIGTERM and SIGINT: the first stops in order, the second at once. Signals that come before there is a runner wait for
@@ -39,12 +38,13 @@ export const serve = async (argv: readonly string[]): Promise<number> => {
   const options = configured(argv);
   if (options === undefined) return 2;
   const signals = followSignals();
-  const bus = createEventBus();
+  const redactor = redactorOf(options);
+  const bus = redactedBus(redactor);
   try {
-    const sinks = await openEvents(bus, options, redactorOf(options));
+    const sinks = await openEvents(bus, options, redactor);
     try {
       const { startRunner } = await import('../pipelines/start.ts');
-      const runner = await startRunner(options, bus);
+      const runner = await startRunner(options, bus, redactor);
       signals.attach(runner);
       const { clean } = await runner.finished;
       return clean ? 0 : 1;

@@ -6,6 +6,7 @@ import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
 import { execute } from '../lib/stages/execute.ts';
+import { guard, type GuardContext } from '../lib/stages/guard.ts';
 import { ingest, type IngestContext } from '../lib/stages/ingest.ts';
 import { mergeOutput, type MergeOutputContext } from '../lib/stages/merge-output.ts';
 import { parse } from '../lib/stages/parse.ts';
@@ -26,6 +27,7 @@ export interface AttemptContext
     VerifyContext,
     ScreenContext,
     DecryptContext,
+    GuardContext,
     AnnounceContext,
     AdmitContext,
     PrepareContext,
@@ -38,8 +40,8 @@ export interface AttemptContext
 }
 
 /** An attempt that ended before it was concluded; who listens is told all the same. */
-const endEarly = async (error: unknown, attempt: TakenAttempt): Promise<FinishedAttempt> => {
-  const end = endOf(error);
+const endEarly = async (error: unknown, attempt: TakenAttempt, use: GuardContext): Promise<FinishedAttempt> => {
+  const end = endOf(error, use);
   await attempt.record.reports?.finish(end);
   return { ...attempt, end };
 };
@@ -50,6 +52,7 @@ const read = (use: AttemptContext): OperatorFunction<TakenAttempt, RequestedAtte
     verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
     screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here stays sealed
     decrypt(use), // VerifiedAttempt -> OpenedAttempt
+    guard(use), // OpenedAttempt, its secrets are known from here on
     parse(), // OpenedAttempt -> RequestedAttempt
   );
 
@@ -75,14 +78,14 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
         stageOut(use), // ObservedAttempt -> StoredAttempt        checkpoints on the way, everything at the end
         conclude(use), // StoredAttempt -> FinishedAttempt
       ),
-      (error, attempt) => from(endEarly(error, attempt)),
+      (error, attempt) => from(endEarly(error, attempt, use)),
     ),
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 
 /** The same, cut before anything is reserved or run: what `replay --dry-run` shows. */
 export const readPipeline = (
-  use: IngestContext & VerifyContext & DecryptContext & SettleContext,
+  use: IngestContext & VerifyContext & DecryptContext & GuardContext & SettleContext,
 ): OperatorFunction<PulledDelivery, Settled> =>
   pipe(
     ingest(use),
@@ -90,10 +93,11 @@ export const readPipeline = (
       pipe(
         verify(use),
         decrypt(use),
+        guard(use),
         parse(),
         map((attempt): FinishedAttempt => ({ ...attempt, end: { cause: 'completed', message: 'a valid request' } })),
       ),
-      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error) }),
+      (error, attempt) => of<FinishedAttempt>({ ...attempt, end: endOf(error, use) }),
     ),
     settle(use),
   );

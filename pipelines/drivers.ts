@@ -21,6 +21,7 @@ import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
+import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
@@ -48,6 +49,8 @@ export interface Drivers {
 export interface DriverSettings {
   /** `s3://host:port` -> the store that is used instead. */
   readonly redirect?: ReadonlyMap<string, string>;
+  /** Knows the secrets of the options, and learns those of requests. */
+  readonly redactor?: Redactor;
   /** Whether queues are connected to. Default: true. */
   readonly queues?: boolean;
 }
@@ -79,6 +82,7 @@ const measure = async (options: Options) => ({
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
   const keys = await openKeys(options, emit);
+  const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
   const ledger = new Ledger(await measure(options));
   const demand = new Demand(ledger);
@@ -112,7 +116,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const reporting = await createReporting({
     keysDirectory: options.responseSignaturesDir,
     emit,
-    redact: text => text,
+    redact: redactor.redact,
     // Before the duty counts as late.
     deadlineMs: deadlineMs - 500,
     now: Date.now,
@@ -133,6 +137,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       maxMessageBytes: defaultMaxMessageBytes,
       ledger,
       demand,
+      redactor,
       openReports: attempt => reporting.open(attempt, reporter),
       holdMs,
       maxAttempts: options.maxAttempts,

@@ -2,16 +2,20 @@ import { hostname } from 'node:os';
 import { version } from '../lib/version.ts';
 import type { Options } from '../lib/config/options.ts';
 import type { EventBus } from '../lib/telemetry/events.ts';
+import type { Redactor } from '../lib/telemetry/redact.ts';
 import { createDrivers } from './drivers.ts';
 import { createRunner, type Runner } from './runner.ts';
 
 /** A queue that is missing for longer than two looks of discovery is gone. */
 const goneAfterMs = 5000;
 
-/** Start serving what the options name. */
-export const startRunner = async (options: Options, bus: EventBus): Promise<Runner> => {
+/**
+ * Start serving what the options name.
+ * @param redactor that the bus redacts with: it learns the secrets of requests
+ */
+export const startRunner = async (options: Options, bus: EventBus, redactor: Redactor): Promise<Runner> => {
   const { emit } = bus;
-  const drivers = await createDrivers(options, emit);
+  const drivers = await createDrivers(options, emit, { redactor });
   emit('runner-started', { version: version(), host: hostname(), ...drivers.ledger.total });
   return createRunner({
     emit,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
 import { findInterpreters } from '../../lib/executors/interpreters.ts';
+import { openEnv } from '../../lib/request/open-env.ts';
 import { humanBytes } from '../../lib/telemetry/person-format.ts';
 import type { Check } from './check.ts';
 
@@ -60,7 +61,7 @@ const uv: Check = {
   name: 'uv',
   run: async (_, signal) => {
     try {
-      const { stdout } = await run('uv', ['--version'], { signal });
+      const { stdout } = await run('uv', ['--version'], { signal, env: openEnv(process.env) });
       return { status: 'ok', found: stdout.trim() };
     } catch (error) {
       signal.throwIfAborted();

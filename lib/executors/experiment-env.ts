@@ -1,7 +1,7 @@
 import { basename, delimiter } from 'node:path';
 import type { StagedAttempt } from '../model/attempt.ts';
 import { expandEnv } from '../request/effective.ts';
-import { looksSecret } from '../request/secrets.ts';
+import { openEnv } from '../request/open-env.ts';
 
 export interface ExperimentEnvSettings {
   /** The runner's own environment. */
@@ -21,12 +21,9 @@ const matcherOf = (patterns: readonly string[]): RegExp =>
   );
 
 /** What of the runner's environment an experiment may see. */
-const passedOn = (env: ExperimentEnvSettings['runnerEnv'], patterns: readonly string[]): Record<string, string> => {
+const passedOn = (env: Readonly<Record<string, string>>, patterns: readonly string[]): Record<string, string> => {
   const matches = matcherOf(patterns);
-  const passed = Object.entries(env).filter(
-    ([name, value]) => value !== undefined && matches.test(name) && !looksSecret(name),
-  );
-  return Object.fromEntries(passed as [string, string][]);
+  return Object.fromEntries(Object.entries(env).filter(([name]) => matches.test(name)));
 };
 
 /** `STUDIOML_EXPERIMENT`: the name of the attempt's directory, which no other process carries. */
@@ -40,10 +37,8 @@ const threadVariables = ['OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THR
  */
 export const experimentEnv = (attempt: StagedAttempt, use: ExperimentEnvSettings): Record<string, string> => {
   const { request, workspace, grant, identity, delivery } = attempt;
-  const given = {
-    ...passedOn(use.runnerEnv, use.patterns),
-    ...expandEnv(request.env, use.runnerEnv, looksSecret),
-  };
+  const open = openEnv(use.runnerEnv);
+  const given = { ...passedOn(open, use.patterns), ...expandEnv(request.env, open) };
   const cards = grant.gpuUuids.length > 0 ? grant.gpuUuids.join(',') : '-1';
   const cores = String(Math.max(1, Math.floor(grant.amounts.cores)));
   const previous = delivery.history.at(-1);

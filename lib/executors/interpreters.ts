@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { AttemptError } from '../errors.ts';
+import { openEnv } from '../request/open-env.ts';
 
 const run = promisify(execFile);
 const probeTimeoutMs = 5000;
@@ -52,7 +53,11 @@ const question = [
 const probe = async (path: string): Promise<Interpreter | undefined> => {
   try {
     // -I: neither the runner's PYTHONPATH nor the user's own packages belong to the interpreter.
-    const { stdout } = await run(path, ['-I', '-c', question], { timeout: probeTimeoutMs, killSignal: 'SIGKILL' });
+    const { stdout } = await run(path, ['-I', '-c', question], {
+      env: openEnv(process.env),
+      timeout: probeTimeoutMs,
+      killSignal: 'SIGKILL',
+    });
     const [, version, pip, isBase] = /^(\d+\.\d+\.\d+) ([01]) ([01])\s*$/.exec(stdout) ?? [];
     return version !== undefined && isBase === '1' ? { path, version, hasPip: pip === '1' } : undefined;
   } catch {

@@ -4,9 +4,11 @@ import { messageOf } from '../errors.ts';
 import { orAborted, sleep } from '../flow/wait.ts';
 import type { RunningAttempt } from '../model/attempt.ts';
 import type { Exit } from '../model/outcome.ts';
+import { secretsOf } from '../request/secrets-of.ts';
 import { causeOfWriteFailure } from './end-of-run.ts';
 import { lines } from './lines.ts';
 import { OutputFile } from './output-file.ts';
+import { redactStream, searchFor } from './redact-stream.ts';
 
 export interface ObserveContext {
   /** Milliseconds since the epoch, fractions count. */
@@ -24,12 +26,12 @@ export interface ObservedRun {
 
 /**
  * Read both streams of a run to their end: to output/output in arrival order, under the file's backpressure, and line by line
- * into the document and to who listens. When output/output can't be written the run is stopped, and what it still prints is only read.
+ * into the document and to who listens, without the secrets of its request. When output/output can't be written the run is stopped, and what it still prints is only read.
  * @param signal lets go of the streams and the file at once
  * Errors: the signal's reason.
  */
 export const observeRun = async (
-  { run, document, workspace, record: { reports } }: RunningAttempt,
+  { run, document, workspace, request, record: { reports } }: RunningAttempt,
   use: ObserveContext,
   signal: AbortSignal,
 ): Promise<ObservedRun> => {
@@ -41,9 +43,12 @@ export const observeRun = async (
   const copyTo = (chunk: Buffer, next: () => void) => {
     file.write(chunk, next);
   };
+  const secrets = searchFor(secretsOf(request.raw));
   const read = async (name: string, stream: Readable, onLine: (line: string, atMs: number) => void) => {
     try {
-      await pipeline(stream, lines(onLine, { now: use.now, copyTo }), { signal: reading });
+      const sink = lines(onLine, { now: use.now, copyTo });
+      if (secrets) await pipeline(stream, redactStream(secrets), sink, { signal: reading });
+      else await pipeline(stream, sink, { signal: reading });
     } catch (error) {
       if (!reading.aborted) document.log(`reading ${name} failed: ${messageOf(error)}`, use.now());
     }

@@ -4,17 +4,24 @@ import { AttemptError, messageOf } from '../errors.ts';
 import type { ObservedAttempt, PreparedAttempt } from '../model/attempt.ts';
 import type { End } from '../model/outcome.ts';
 import type { Emit } from '../telemetry/events.ts';
-
-/** What an error says about the end of an attempt. An error that has no cause of its own is a fault of this program. */
-export const endOf = (error: unknown): End =>
-  error instanceof AttemptError
-    ? { cause: error.code, message: messageOf(error) }
-    : { cause: 'internal', message: `unexpected: ${messageOf(error)}` };
+import type { Redactor } from '../telemetry/redact.ts';
 
 export interface RecoverContext {
   readonly emit: Emit;
   readonly now: () => number;
+  readonly redactor: Redactor;
 }
+
+/**
+ * What an error says about the end of an attempt, without secrets. An error that has no cause of its own is a fault of this
+ * program.
+ */
+export const endOf = (error: unknown, { redactor }: Pick<RecoverContext, 'redactor'>): End => {
+  const message = redactor.redact(messageOf(error));
+  return error instanceof AttemptError
+    ? { cause: error.code, message }
+    : { cause: 'internal', message: `unexpected: ${message}` };
+};
 
 /**
  * Turn a failure of the stages inside into an end that says why, so that what there is gets stored: the reason stands in
@@ -29,7 +36,7 @@ export const recover = (
   mergeMap(attempt =>
     defer(() => of(attempt).pipe(stages)).pipe(
       catchError(async (error: unknown): Promise<ObservedAttempt> => {
-        const end = endOf(error);
+        const end = endOf(error, use);
         const atMs = use.now();
         attempt.grant.releaseCompute();
         attempt.document.log(end.message, atMs);

@@ -233,12 +233,17 @@ export interface EventBus {
   readonly events$: Observable<RunnerEvent>;
 }
 
-/** @param now clock in ms since the epoch */
-export const createEventBus = (now: () => number = Date.now): EventBus => {
+const noSecrets = <T>(value: T): T => value;
+
+/**
+ * @param now clock in ms since the epoch
+ * @param redact takes secrets out of an event's fields, before any observer sees them
+ */
+export const createEventBus = (now: () => number = Date.now, redact: <T>(fields: T) => T = noSecrets): EventBus => {
   const subject = new Subject<RunnerEvent>();
   return {
     emit: (event, fields, about = {}) => {
-      subject.next({ atMs: now(), level: events[event].level, event, ...about, fields });
+      subject.next({ atMs: now(), level: events[event].level, event, ...about, fields: redact(fields) });
     },
     events$: subject.asObservable(),
   };

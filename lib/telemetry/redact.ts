@@ -1,3 +1,5 @@
+import { spellingsOf } from './spellings.ts';
+
 /** Shorter values are not searched for: replacing them would destroy what is written. */
 export const minSecretBytes = 8;
 
@@ -9,14 +11,8 @@ export interface Redactor {
   readonly redact: (text: string) => string;
 }
 
-const replacement = '[redacted]';
-
-/** A secret as it may stand in a text: plain, as JSON writes it, and URL-encoded in the two ways that are in use. */
-const spellings = (secret: string): readonly string[] => {
-  const plain = secret.toWellFormed();
-  const percent = encodeURIComponent(plain);
-  return [...new Set([secret, JSON.stringify(secret).slice(1, -1), percent, encodeURI(plain)])];
-};
+/** Stands where a secret stood. */
+export const replacement = '[redacted]';
 
 /** A redactor that knows no secrets yet. */
 export const createRedactor = (): Redactor => {
@@ -24,7 +20,7 @@ export const createRedactor = (): Redactor => {
   // Longest first: a secret that contains another must go as a whole.
   let needles: readonly string[] = [];
   const renew = () => {
-    needles = [...new Set([...uses.keys()].flatMap(spellings))].sort((a, b) => b.length - a.length);
+    needles = [...new Set([...uses.keys()].flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
   };
   return {
     add: secret => {
@@ -51,6 +47,16 @@ export const createRedactor = (): Redactor => {
       return clean;
     },
   };
+};
+
+/** What is left of a value when every text in it is clean; the value itself where nothing had to go. */
+export const redactDeep = <T>(value: T, redact: (text: string) => string): T => {
+  if (typeof value === 'string') return redact(value) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => redactDeep(item, redact)) as T;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]: [string, unknown]) => [name, redactDeep(member, redact)]),
+  ) as T;
 };
 
 /** The passwords inside URLs, as they are written and decoded. Texts that are no URLs have none. */

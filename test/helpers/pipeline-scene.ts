@@ -67,14 +67,14 @@ export class PipelineScene {
   readonly #root: string;
   #sent = 0;
 
-  constructor(t: Test, env: Readonly<Record<string, string>> = {}, store?: SceneStore) {
+  constructor(t: Test, env: Readonly<Record<string, string>> = {}, store?: SceneStore, args: readonly string[] = []) {
     this.#root = t.testdir({ queues: { [sceneQueue]: {} }, work: {}, store: { storage: {}, db: {} } });
     const directory = join(this.#root, 'store');
     this.store = store ?? {
       named: { endpoint: directory, bucket: 'storage', databaseBucket: 'db' },
       objects: createDirectoryStore({ root: join(directory, 'storage') }),
     };
-    this.runner = new RunnerProcess({
+    const settings = {
       QUEUE_ROOT: join(this.#root, 'queues'),
       QUEUE_MATCH: `^${sceneQueue}$`,
       WORKING_DIR: join(this.#root, 'work'),
@@ -82,7 +82,8 @@ export class PipelineScene {
       MAX_ATTEMPTS: '1',
       TERMINATION_GRACE: '1s',
       ...env,
-    });
+    };
+    this.runner = new RunnerProcess(settings, args);
     t.teardown(() => this.runner.stop());
   }
 
@@ -166,6 +167,20 @@ export class PipelineScene {
       const letter = JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) as DeadLetter;
       return { name, body: readFileSync(join(directory, name)), reason: letter.reason, message: letter.message };
     });
+  }
+
+  /** The directory of the queue's responses; a test makes it. */
+  get responses(): string {
+    return join(this.#root, 'queues', `${sceneQueue}_response`);
+  }
+
+  /** The requests as they were stored beside the metadata documents. */
+  async storedRequests(): Promise<string[]> {
+    const texts: string[] = [];
+    for await (const { key } of this.store.objects.list('metadata/request-host-')) {
+      texts.push(await text((await this.store.objects.get(key)).body));
+    }
+    return texts;
   }
 
   /** Messages that lie in the queue, in nobody's hands. */

@@ -11,6 +11,7 @@ import { Demand } from '../../lib/resources/demand.ts';
 import { Ledger } from '../../lib/resources/ledger.ts';
 import { locate } from '../../lib/storage/locate.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { createRedactor, redactDeep } from '../../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../../lib/workspace/layout.ts';
 import type { QueueContext } from '../../pipelines/queue.ts';
 import { createRunner, type Runner, type RunnerContext } from '../../pipelines/runner.ts';
@@ -47,7 +48,8 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
   const total = { cores: 2, memoryBytes: 1e9, diskBytes: 1e9, ...settings.total };
   const ledger = new Ledger(total);
   const demand = new Demand(ledger);
-  const bus = createEventBus();
+  const redactor = createRedactor();
+  const bus = createEventBus(Date.now, fields => redactDeep(fields, redactor.redact));
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
   const settled: Settled[] = [];
@@ -65,6 +67,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     maxMessageBytes: 1 << 20,
     ledger,
     demand,
+    redactor,
     openReports: () => undefined,
     holdMs: 1000,
     maxAttempts: 3,

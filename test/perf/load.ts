@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
@@ -117,6 +117,15 @@ export class Load {
         else resolve();
       });
     });
+  }
+
+  /** Put a request for one of the programs into a directory queue; returns the experiment's key. */
+  async put(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
+    const { key, request } = await this.request(file, more);
+    const draft = join(this.directory, key);
+    await writeFile(draft, JSON.stringify(request));
+    await rename(draft, join(queue, key));
+    return key;
   }
 
   /** Start a runner on these queues with so many slots, ready to take work. */

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { deadlineMs, expandEnv } from '../../lib/request/effective.ts';
+import { openEnv } from '../../lib/request/open-env.ts';
 import { isSecretMember, looksSecret } from '../../lib/request/secrets.ts';
 
 t.test('a lifetime counts from the time a request was added', async t => {
@@ -10,7 +11,7 @@ t.test('a lifetime counts from the time a request was added', async t => {
 
 t.test("the runner's own variables are put in where they are set and no secrets", async t => {
   const runner = { HOME: '/home/r', EMPTY: '', AWS_SECRET_ACCESS_KEY: 's', PCT: '%HOME%', UNSET: undefined };
-  const expanded = (value: string) => expandEnv({ A: value }, runner, looksSecret)['A'];
+  const expanded = (value: string) => expandEnv({ A: value }, openEnv(runner))['A'];
   t.equal(expanded('%HOME%/x:%HOME%'), '/home/r/x:/home/r');
   t.equal(expanded('[%EMPTY%]'), '[]');
   t.equal(expanded('%AWS_SECRET_ACCESS_KEY%'), '%AWS_SECRET_ACCESS_KEY%');
@@ -19,7 +20,7 @@ t.test("the runner's own variables are put in where they are set and no secrets"
 });
 
 t.test('a variable named __proto__ is a variable like others', async t => {
-  const env = expandEnv(JSON.parse('{"__proto__": "x"}') as Record<string, string>, {}, looksSecret);
+  const env = expandEnv(JSON.parse('{"__proto__": "x"}') as Record<string, string>, {});
   t.same(Object.entries(env), [['__proto__', 'x']]);
 });
 

@@ -6,6 +6,7 @@ import { readClusterKey } from '../../lib/crypto/cluster-key.ts';
 import { createGrowingDelays } from '../../lib/flow/growing-delay.ts';
 import type { Settled } from '../../lib/model/attempt.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { createRedactor } from '../../lib/telemetry/redact.ts';
 import { readPipeline } from '../../pipelines/attempt.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { fixture, recorded } from '../helpers/recorded.ts';
@@ -52,6 +53,7 @@ const read = async (body: string | Buffer, over: Over = {}) => {
         maxMessageBytes: 1 << 20,
         senderKey: () => senderFile,
         clusterKeys: { keys: [clusterKey], look: () => Promise.resolve() },
+        redactor: createRedactor(),
         maxAttempts: 3,
         unplacedAfterMs: 86_400_000,
         delays: createGrowingDelays(1000, 300_000, 10),

@@ -56,6 +56,18 @@ t.test('a secret that is no well-formed Unicode does no harm', async t => {
   t.equal(redactor.redact('x \ud800 half a pair'), 'x [redacted]');
 });
 
+t.test('a secret goes in base64 too, wherever it stands in what was encoded', async t => {
+  const redactor = createRedactor();
+  redactor.add('the?secret>');
+  for (const before of ['', 'a', 'ab', 'abc']) {
+    for (const encoding of ['base64', 'base64url'] as const) {
+      const clean = redactor.redact(Buffer.from(`${before}the?secret>.`).toString(encoding));
+      t.notMatch(Buffer.from(clean, encoding).toString(), /secret/);
+      t.match(clean, /\[redacted\]/);
+    }
+  }
+});
+
 t.test('passwords of URLs are found as written and decoded', async t => {
   t.same(passwordsOf(['amqp://u:p%40ss@h', 'http://h', 'no url', 'amqp://u:100%@h']), ['p%40ss', 'p@ss', '100%']);
 });

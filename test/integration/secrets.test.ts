@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { constants, generateKeyPairSync, privateDecrypt } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
+import t, { type Test } from 'tap';
+import { spellingsOf } from '../../lib/telemetry/spellings.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { PipelineScene, sceneQueue } from '../helpers/pipeline-scene.ts';
+
+/** In what the runner is started with. */
+const own = {
+  AMQP_URL: 'amqp://user:canary0wnAmqp@127.0.0.1:9/',
+  AWS_SECRET_ACCESS_KEY: 'canary0wnAwsSecret',
+  AWS_ACCESS_KEY_ID: 'canary0wnAwsKey',
+  SLACK_HOOK: 'https://hooks.slack.com/services/canary0wnHook',
+  KEY_PASSPHRASE: 'canary0wnPassphrase',
+};
+/** In the request. */
+const given = {
+  secret_access_key: 'canaryGiven/Secret+Key',
+  session_token: 'canaryGivenSessionToken',
+  password: 'canaryGiven "Password" ä',
+  token: 'canaryGivenJwtToken',
+  env: 'canaryGivenEnvValue',
+  hook: 'https://hooks.slack.com/services/canaryGivenHook',
+  queue: 'canaryGivenQueuePassword',
+};
+
+/** Prints everything it can get at, as it is, in pieces and encoded. */
+const curious = `
+import base64, json, os, sys, urllib.parse
+print(sorted(os.environ.items()))
+pid = os.getpid()
+while pid > 1:
+    for name in ('environ', 'cmdline'):
+        try:
+            print(pid, name, open('/proc/%d/%s' % (pid, name), 'rb').read())
+        except OSError as error:
+            print(error)
+    pid = int(open('/proc/%d/stat' % pid).read().rsplit(') ', 1)[1].split()[1])
+    if 'main.js' not in open('/proc/%d/cmdline' % pid).read():
+        break
+for secret in [bytes.fromhex(text).decode() for text in sys.argv[2:]]:
+    print(secret, file=sys.stderr)
+    print(urllib.parse.quote(secret, safe=''))
+    print(json.dumps({'said': secret}))
+    for before in range(3):
+        print(base64.b64encode(b'x' * before + secret.encode()).decode())
+    for piece in (secret[:5], secret[5:9], secret[9:] + '\\n'):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+print('the end')
+sys.exit(int(sys.argv[1]))
+`;
+
+const openScene = async (t: Test) => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const keys = join(t.testdirName, 'keys');
+  // AMQP_URL names a broker that is not there: the directory queue is served beside it.
+  const env = { ...own, RESPONSE_SIGNATURES_DIR: keys, DEBUG: 'true' };
+  const scene = new PipelineScene(t, env);
+  mkdirSync(scene.responses);
+  mkdirSync(keys);
+  writeFileSync(join(keys, sceneQueue), publicKey.export({ type: 'pkcs1', format: 'pem' }));
+  await scene.event(event => event.event === 'key-changed');
+  const open = (sealed: string): string => {
+    const [key, box] = sealed.split(',').map(part => Buffer.from(part, 'base64')) as [Buffer, Buffer];
+    const how = { key: privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+    const opened = xsalsa20poly1305(privateDecrypt(how, key), box.subarray(0, 24)).decrypt(box.subarray(24));
+    return Buffer.from(opened).toString();
+  };
+  const reports = () => {
+    const files = readdirSync(scene.responses).filter(name => !name.startsWith('.') && name !== 'lock.lock');
+    return files.map(name => open(readFileSync(join(scene.responses, name), 'utf8')));
+  };
+  return { scene, reports };
+};
+
+/** Put the canaries where a request may hold secrets. */
+const withCanaries = (body: string): string => {
+  const request = JSON.parse(body) as { experiment: Record<string, unknown>; config: Record<string, unknown> };
+  const artifacts = request.experiment['artifacts'] as Record<string, Record<string, unknown>>;
+  const { secret_access_key, session_token, password, token } = given;
+  const aws = { access_key: 'canaryA', secret_access_key, session_token };
+  for (const artifact of Object.values(artifacts)) {
+    artifact['credentials'] = { aws, plain: { user: 'u', password }, jwt: { token } };
+  }
+  const { config } = request;
+  config['env'] = { MY_API_KEY: given.env, SEEN: '%AMQP_URL% %KEY_PASSPHRASE%' };
+  config['runner'] = { slack_destination: '#room', slack_hook: given.hook };
+  config['cloud'] = { queue: { rmq: `amqp://u:${given.queue}@broker:5672/` } };
+  return JSON.stringify(request);
+};
+
+const leaks = (name: string, text: string, secrets: readonly string[]): string[] =>
+  secrets.flatMap(secret => spellingsOf(secret).flatMap(word => (text.includes(word) ? [`${name}: ${word}`] : [])));
+
+t.test('no secret is anywhere but where it belongs, however an attempt ends', async t => {
+  const { scene, reports } = await openScene(t);
+  const hex = Object.values(given).map(text => Buffer.from(text).toString('hex'));
+  const send = async (code: string): Promise<string> => {
+    const { key, body } = await scene.request({ program: curious, args: [code, ...hex] });
+    scene.send(withCanaries(body));
+    return key;
+  };
+  const good = await send('0');
+  const bad = await send('3');
+  t.equal((await scene.settled(good))['cause'], 'completed');
+  t.equal((await scene.settled(bad))['cause'], 'exited');
+
+  // Refusals: cut off, no request, no room ever, a program that is not there, an envelope.
+  const { body } = await scene.request({ program: curious });
+  const whole = withCanaries(body);
+  scene.send(whole.slice(0, -40));
+  scene.send(whole.replace('"experiment":', '"other":'));
+  scene.send(whole.replace('"filename":"main.py"', '"filename":"missing.py"'));
+  scene.send(JSON.stringify({ message: { payload: `${given.token},${given.token}`, signature: given.token } }));
+  await eventually(
+    () => {
+      const ended = scene.runner.events.filter(event => ['settled', 'queue-backoff'].includes(event.event));
+      assert.ok(ended.length >= 6, JSON.stringify(ended.map(event => [event.event, event['cause']])));
+    },
+    { timeoutMs: 60_000 },
+  );
+
+  const secrets = Object.values(given).filter(text => !text.startsWith('canaryA'));
+  const all = [...secrets, ...Object.values(own), 'canary0wnAmqp'];
+  const output = (await scene.output(good)).toString();
+  t.match(output, /the end/);
+  t.match(output, /STUDIOML_EXPERIMENT/, 'it printed its environment');
+  t.match(output, /environ b'/, 'and read that of the runner');
+  t.match(output, /main\.js/);
+  t.same(leaks('output', output, all), []);
+  for (const key of [good, bad]) t.same(leaks('document', JSON.stringify(await scene.metadata(key)), all), []);
+  t.same(leaks('events', JSON.stringify(scene.runner.events), all), []);
+  t.same(leaks('stderr', scene.runner.errors, all), []);
+  const told = reports();
+  t.same(leaks('reports', told.join('\n'), all), []);
+  t.ok(told.length > 20);
+  const letters = scene.deadLetters().map(({ reason, message }) => `${reason} ${message}`);
+  t.same(leaks('dead letters', letters.join('\n'), all), []);
+  for (const text of await scene.storedRequests()) t.same(leaks('stored request', text, all), []);
+
+  interface Told {
+    readonly uniqueId: string;
+    readonly experimentId: string;
+    readonly time: string;
+    readonly logging?: { readonly message: string; readonly fields?: Readonly<Record<string, string>> };
+    readonly progress?: { readonly state?: string; readonly error?: { readonly msg: string; readonly code?: number } };
+  }
+  const parsed = told.map(text => JSON.parse(text) as Told);
+  const ends = parsed.filter(({ progress }) => progress?.state === 'Failed' || progress?.state === 'Success');
+  t.same(new Set(ends.map(({ experimentId }) => experimentId)).size, 3, 'nothing is told of what was refused');
+  t.match(
+    ends.find(({ experimentId }) => experimentId === bad),
+    { progress: { state: 'Failed', error: { msg: 'exited: exited with code 3', code: 3 } } },
+  );
+  t.match(
+    ends.find(({ experimentId }) => experimentId === good),
+    { progress: { state: 'Success' } },
+  );
+});
+
+t.test('a secret on the command line is not on that of the process', async t => {
+  const scene = new PipelineScene(t, {}, undefined, [
+    '--slack-hook=https://hooks.slack.com/canaryFlag1',
+    '--amqp-url',
+    'amqp://u:canaryFlag2@127.0.0.1:9/',
+  ]);
+  await scene.event(event => event.event === 'runner-started');
+  const of = (name: string) => readFileSync(`/proc/${String(scene.runner.pid)}/${name}`, 'utf8');
+  t.notMatch(of('cmdline') + of('environ'), /canary/);
+  t.match(of('cmdline'), /--slack-hook=hidden\0--amqp-url\0hidden\0/);
+  await scene.event(event => event.event === 'broker-lost');
+});

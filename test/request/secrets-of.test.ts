@@ -1,0 +1,32 @@
+import t from 'tap';
+import { secretsOf } from '../../lib/request/secrets-of.ts';
+
+t.test('the values of every kind of credentials are found, users, regions and access keys are not', async t => {
+  const credentials = {
+    aws: {
+      access_key: 'A',
+      secret_access_key: 'secret-1',
+      secret_key: 'secret-2',
+      session_token: 'secret-3',
+      region: 'r',
+    },
+    plain: { user: 'u', password: 'secret-4' },
+    jwt: { token: 'secret-5' },
+  };
+  const raw = {
+    experiment: { key: 'id', artifacts: { secret: { key: 'object', bucket: 'b', credentials } } },
+    config: {
+      env: { API_TOKEN: 'secret-6', AWS_ACCESS_KEY_ID: 'A', HOME: '/h' },
+      database: { credentials: { plain: { password: 'secret-7' } } },
+      cloud: { queue: { rmq: 'amqp://u:secret%2D8@h/v' } },
+      pip: ['git+https://u:secret-9@host/x.git'],
+      runner: { slack_hook: 'secret-10' },
+    },
+  };
+  const expected = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(number => `secret-${String(number)}`);
+  t.same(new Set(secretsOf(raw)), new Set([...expected, 'secret%2D8']));
+});
+
+t.test('texts without secrets have none', async t => {
+  t.same(secretsOf({ experiment: { key: 'k', args: ['https://host/a:b'], artifacts: { token: { key: 'x' } } } }), []);
+});
