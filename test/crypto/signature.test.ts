@@ -69,7 +69,7 @@ t.test("a sender's file is read, or told what is wrong with it", async t => {
 
 t.test('another character at any place of payload or signature is refused', async t => {
   const envelope = recordedEnvelope();
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=,- ';
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=,- '.split('');
   const changed = (text: string, at: number, to: string) => text.slice(0, at) + to + text.slice(at + 1);
   const codeOf = (other: Envelope) =>
     verifyEnvelope(other, recordedSender).then(
