@@ -94,7 +94,7 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
     if (options === undefined) return 2;
     const bus = createEventBus();
     const sinks = quiet ? undefined : await openEvents(bus, options, redactorOf(options));
-    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores) });
+    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores), queues: false });
     const stop = new AbortController();
     const onSignal = () => {
       stop.abort(interrupted());
