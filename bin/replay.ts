@@ -94,7 +94,7 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
     const redactor = redactorOf(options);
     const bus = redactedBus(redactor);
     const sinks = quiet ? undefined : await openEvents(bus, options, redactor);
-    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores), redactor });
+    const drivers = await createDrivers(options, bus.emit, { redirect: new Map(stores), redactor, queues: false });
     const stop = new AbortController();
     const onSignal = () => {
       stop.abort(interrupted());
