@@ -76,7 +76,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   const start = (broker: QueueBroker, one: Served): void => {
     const { name } = one;
     const context = use.contextFor(one, one.stop.signal);
-    queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
+    queuePipeline(one, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;
         clean &&= settled.told || settled.settlement === 'none';
