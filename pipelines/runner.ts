@@ -30,7 +30,10 @@ export interface RunnerContext {
   readonly contextFor: (queue: QueueName, stop: AbortSignal) => QueueContext;
   /** Time that running work has to end by itself, ms. */
   readonly drainMs: number;
-  /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
+  /**
+   * A queue is gone when two looks in a row miss it, the second at least this long after the first, ms: a blip of a broker's
+   * listing aborts nothing.
+   */
   readonly goneAfterMs: number;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
@@ -44,7 +47,8 @@ interface Served extends QueueName {
   readonly broker: QueueBroker;
   readonly until: AbortController;
   readonly stop: AbortController;
-  missing?: NodeJS.Timeout | undefined;
+  /** When a look first missed it, and none has seen it since. */
+  missingSinceMs?: number | undefined;
 }
 
 /**
@@ -98,7 +102,8 @@ export const createRunner = (use: RunnerContext): Runner => {
     served.delete(idOf(broker, one.name));
     finishWhenDone();
     // It may have come back while its last work was ending.
-    look(broker, lastNames.get(broker) ?? new Set());
+    const names = lastNames.get(broker);
+    if (names?.has(one.name) && use.matches(one.name) && !stopping) found(broker, one.name);
   };
 
   const ignored = new Set<string>();
@@ -122,28 +127,33 @@ export const createRunner = (use: RunnerContext): Runner => {
     one.stop.abort(new AttemptError('queue-deleted', 'its queue was deleted', { queue: one.name }));
   };
 
+  const isAnyMissing = (broker: QueueBroker): boolean =>
+    [...served.values()].some(one => one.broker === broker && one.missingSinceMs !== undefined);
+
+  /** Start what is new. The queues that a look does not name are missed by it. */
   const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
     if (stopping) return;
     for (const name of names) {
       if (!use.matches(name)) continue;
       const one = served.get(idOf(broker, name));
-      if (!one) found(broker, name);
-      else if (one.missing) {
-        clearTimeout(one.missing);
-        one.missing = undefined;
-      }
+      if (one) one.missingSinceMs = undefined;
+      else found(broker, name);
     }
+    const nowMs = performance.now();
     for (const one of served.values()) {
-      if (one.broker !== broker || names.has(one.name) || one.missing) continue;
-      one.missing = setTimeout(gone, use.goneAfterMs, one);
+      if (one.broker !== broker || names.has(one.name) || one.stop.signal.aborted) continue;
+      one.missingSinceMs ??= nowMs;
+      if (nowMs - one.missingSinceMs >= use.goneAfterMs && nowMs > one.missingSinceMs) gone(one);
     }
   };
 
   for (const broker of use.brokers) {
     discovery.add(
       broker.discover().subscribe(names => {
+        // A look that says what the last one said has nothing new, unless it misses a queue for the second time.
+        const same = lastNames.get(broker) === names;
         lastNames.set(broker, names);
-        look(broker, names);
+        if (!same || isAnyMissing(broker)) look(broker, names);
       }),
     );
   }
@@ -159,10 +169,7 @@ export const createRunner = (use: RunnerContext): Runner => {
         stopping = true;
         use.emit('runner-stopping', { why });
         discovery.unsubscribe();
-        for (const one of served.values()) {
-          clearTimeout(one.missing);
-          one.until.abort();
-        }
+        for (const one of served.values()) one.until.abort();
         drain = setTimeout(abortAll, use.drainMs, 'the runner stops');
         finishWhenDone();
       }

@@ -5,8 +5,8 @@ import type { EventBus } from '../lib/telemetry/events.ts';
 import { createDrivers } from './drivers.ts';
 import { createRunner, type Runner } from './runner.ts';
 
-/** A queue that is missing for longer than two looks of discovery is gone. */
-const goneAfterMs = 5000;
+/** Between the two looks that say that a queue is gone: changes of a directory may be looked at quickly one after another. */
+const goneAfterMs = 1500;
 
 /** Start serving what the options name. */
 export const startRunner = async (options: Options, bus: EventBus): Promise<Runner> => {

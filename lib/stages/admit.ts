@@ -59,15 +59,13 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
     const never = use.ledger.shortageEver(request.resources);
     if (never.length > 0) refuse(never, true);
 
-    const grant = await within(
-      use.holdMs,
-      until => use.demand.grant(queue, request.resources, until),
-      signal,
-    ).catch((error: unknown) => {
-      if (signal.aborted) throw signal.reason;
-      if (error instanceof TimeOver) return refuse(use.demand.shortageNow(queue, request.resources), false);
-      throw error;
-    });
+    const grant = await within(use.holdMs, until => use.demand.grant(queue, request.resources, until), signal).catch(
+      (error: unknown) => {
+        if (signal.aborted) throw signal.reason;
+        if (error instanceof TimeOver) return refuse(use.demand.shortageNow(queue, request.resources), false);
+        throw error;
+      },
+    );
     scope.add('grant', () => {
       grant.releaseCompute();
       grant.releaseDisk();

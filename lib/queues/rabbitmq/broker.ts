@@ -1,10 +1,14 @@
 import { map, merge, type Observable } from 'rxjs';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
+import { createLimit } from '../../flow/limit.ts';
+import { createAlarms } from './alarms.ts';
 import { createConnection } from './connection.ts';
-import { ask, discoverByManagement } from './discovery.ts';
+import { discoverByManagement } from './discovery.ts';
+import { ask } from './management.ts';
 import { discoverByName } from './named-queues.ts';
-import { createWorkQueue } from './work-queue.ts';
+import { createSpareChannels } from './spare-channels.ts';
+import { createWorkQueue, type LiveChannel } from './work-queue.ts';
 
 export interface RabbitmqSettings {
   readonly url: string;
@@ -17,6 +21,9 @@ export interface RabbitmqSettings {
   readonly discoveryMs?: number;
   readonly now?: () => number;
 }
+
+/** Queues that are asked after at once, each on a channel. */
+const askedAtOnce = 16;
 
 const vhostOf = (url: string): string => {
   const path = new URL(url).pathname.slice(1);
@@ -46,13 +53,16 @@ const deadLetterPolicy =
   };
 
 /**
- * RabbitMQ through amqplib: one connection, one channel a queue. Connecting starts at once; calls wait for it.
+ * RabbitMQ through amqplib: one connection, a channel for each queue that has work, few for all that wait. Connecting starts at once; calls wait for it.
  * Source: spec "RabbitMQ".
  */
 export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
   const { url, managementUrl, queues, emit, discoveryMs = 2000, now = Date.now } = settings;
   const connection = createConnection({ url, emit });
   const vhost = vhostOf(url);
+  const alarms = createAlarms();
+  const spares = createSpareChannels<LiveChannel>();
+  const asking = createLimit(askedAtOnce);
 
   const discover = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
@@ -71,8 +81,10 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
   return {
     kind: 'rabbitmq',
     discover,
-    open: name =>
-      createWorkQueue({ connection, name, hasDeadLetterPolicy: deadLetterPolicy(managementUrl, vhost, name), now }),
+    open: name => {
+      const hasDeadLetterPolicy = deadLetterPolicy(managementUrl, vhost, name);
+      return createWorkQueue({ connection, name, hasDeadLetterPolicy, now, alarms, spares, asking });
+    },
     close: () => connection.close(),
   };
 };
