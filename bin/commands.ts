@@ -47,6 +47,20 @@ export const commands = {
     flags: [['--json', 'Print one JSON object a line.']],
     load: async () => (await import('./check.ts')).check,
   },
+  dead: {
+    usage: 'list | show ID | requeue ID… | drop ID… [--queue QUEUE] [options]',
+    summary:
+      'Look after dead letters: messages that no run is tried of any more. A message that is requeued starts anew, with a fresh count of attempts.',
+    options: true,
+    flags: [
+      ['--queue QUEUE', 'Only those of this work queue.'],
+      ['--all', 'With requeue, drop and --queue: every one of the queue.'],
+      ['--keep-count', 'With requeue: keep count and history; one more attempt is made.'],
+      ['--raw', 'With show: print the message as it is, credentials included.'],
+      ['--json', 'Print one JSON object a line.'],
+    ],
+    load: async () => (await import('./dead.ts')).dead,
+  },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 
 export type CommandName = keyof typeof commands;
