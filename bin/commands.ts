@@ -61,6 +61,16 @@ export const commands = {
     ],
     load: async () => (await import('./dead.ts')).dead,
   },
+  why: {
+    usage: 'QUEUE [--runner URL] [--json] [options]',
+    summary: 'Ask a running runner what a queue waits for, with the numbers. No message is taken.',
+    options: true,
+    flags: [
+      ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
+      ['--json', 'Print JSON.'],
+    ],
+    load: async () => (await import('./why.ts')).why,
+  },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 
 export type CommandName = keyof typeof commands;

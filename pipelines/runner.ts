@@ -5,6 +5,7 @@ import type { QueueName } from '../lib/model/delivery.ts';
 import type { QueueBroker } from '../lib/queues/queue.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { queuePipeline, type QueueContext } from './queue.ts';
+import type { KnownQueue } from './why.ts';
 
 /** How the end of a runner looks. */
 export interface RunnerEnd {
@@ -17,6 +18,8 @@ export interface Runner {
   /** Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. */
   stop(how?: { readonly now?: boolean; readonly why?: string }): void;
   readonly finished: Promise<RunnerEnd>;
+  /** The queues of this short name that are there and match. */
+  known(name: string): readonly KnownQueue[];
 }
 
 export interface RunnerContext {
@@ -164,6 +167,10 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   return {
     finished,
+    known: name =>
+      use.brokers
+        .filter(broker => served.has(idOf(broker, name)) || (lastNames.get(broker)?.has(name) && use.matches(name)))
+        .map(({ kind }) => ({ kind, name, refused: use.refuses({ kind, name }) })),
     stop: ({ now = false, why = 'asked to stop' } = {}) => {
       if (!stopping) {
         stopping = true;

@@ -3,17 +3,19 @@ import { version } from '../lib/version.ts';
 import type { Options } from '../lib/config/options.ts';
 import type { EventBus } from '../lib/telemetry/events.ts';
 import { createDrivers } from './drivers.ts';
+import type { Asked } from './http.ts';
 import { createRunner, type Runner } from './runner.ts';
+import { why } from './why.ts';
 
 /** Between the two looks that say that a queue is gone: changes of a directory may be looked at quickly one after another. */
 const goneAfterMs = 1500;
 
 /** Start serving what the options name. */
-export const startRunner = async (options: Options, bus: EventBus): Promise<Runner> => {
+export const startRunner = async (options: Options, bus: EventBus): Promise<Runner & Asked> => {
   const { emit } = bus;
   const drivers = await createDrivers(options, emit);
   emit('runner-started', { version: version(), host: hostname(), ...drivers.ledger.total });
-  return createRunner({
+  const runner = createRunner({
     emit,
     brokers: drivers.brokers,
     matches: name => options.queueMatch.test(name) && !options.queueMismatch?.test(name),
@@ -27,4 +29,6 @@ export const startRunner = async (options: Options, bus: EventBus): Promise<Runn
     kill: drivers.kill,
     close: drivers.close,
   });
+  const remembered = { demand: drivers.demand, ledger: drivers.ledger, delays: drivers.delays, now: Date.now };
+  return { ...runner, why: name => runner.known(name).map(queue => why(queue, remembered)) };
 };

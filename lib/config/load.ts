@@ -1,4 +1,5 @@
 import { OptionsError } from '../errors.ts';
+import { parseAddress } from '../http/address.ts';
 import { readArguments } from './arguments.ts';
 import { managementUrls } from './broker-urls.ts';
 import { sinkFault } from './event-sinks.ts';
@@ -54,6 +55,9 @@ const relations = (values: Readonly<Record<string, unknown>>, needs: LoadNeeds):
     faults.push(
       `${said(options.cacheDir)}, ${said(options.cacheSizeBytes)}: found only one of them, expected both or neither`,
     );
+  const address = values['promAddress'];
+  if (typeof address === 'string' && !parseAddress(address))
+    faults.push(`${said(options.promAddress)}: found "${address}", expected HOST:PORT or :PORT`);
   for (const sink of (values['events'] ?? []) as readonly string[]) {
     const fault = sinkFault(sink);
     if (fault !== undefined) faults.push(`${said(options.events)}: ${fault}`);
@@ -72,9 +76,11 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
   const faults = [...argumentFaults];
   const ignored: IgnoredOption[] = [];
   const values: Record<string, unknown> = {};
+  const set = new Set<OptionName>();
   for (const [name, row] of Object.entries(table)) {
     const text = textOf(row, given.get(name as OptionName), env);
     const fallback = expandVariables(row.default, env);
+    if (text !== undefined) set.add(name as OptionName);
     if (text !== undefined && row.state === 'refused') {
       faults.push(`${said(row)}: not yet supported (${row.why ?? ''}); expected it to be left out`);
       continue;
@@ -95,5 +101,5 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
   faults.push(...relations(values, needs));
   if (faults.length !== 0) throw new OptionsError(faults);
   const checked = values as unknown as Options;
-  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored };
+  return { ...checked, amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls), ignored, given: set };
 };

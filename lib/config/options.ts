@@ -34,4 +34,6 @@ export interface IgnoredOption {
  */
 export type Options = { readonly [N in Working]: ValueOf<Table[N]> } & {
   readonly ignored: readonly IgnoredOption[];
+  /** Those that somebody set, on the command line or in the environment. */
+  readonly given: ReadonlySet<OptionName>;
 };
