@@ -62,6 +62,30 @@ export const commands = {
     ],
     load: async () => (await import('./keys.ts')).keys,
   },
+  dead: {
+    usage: 'list | show ID | requeue ID… | drop ID… [--queue QUEUE] [options]',
+    summary:
+      'Look after dead letters: messages that no run is tried of any more. A message that is requeued starts anew, with a fresh count of attempts.',
+    options: true,
+    flags: [
+      ['--queue QUEUE', 'Only those of this work queue.'],
+      ['--all', 'With requeue, drop and --queue: every one of the queue.'],
+      ['--keep-count', 'With requeue: keep count and history; one more attempt is made.'],
+      ['--raw', 'With show: print the message as it is, credentials included.'],
+      ['--json', 'Print one JSON object a line.'],
+    ],
+    load: async () => (await import('./dead.ts')).dead,
+  },
+  why: {
+    usage: 'QUEUE [--runner URL] [--json] [options]',
+    summary: 'Ask a running runner what a queue waits for, with the numbers. No message is taken.',
+    options: true,
+    flags: [
+      ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
+      ['--json', 'Print JSON.'],
+    ],
+    load: async () => (await import('./why.ts')).why,
+  },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 
 export type CommandName = keyof typeof commands;

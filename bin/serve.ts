@@ -1,6 +1,9 @@
 import { OptionsError } from '../lib/errors.ts';
+import type { HttpServer } from '../lib/http/server.ts';
+import type { Asked } from '../pipelines/http.ts';
 import type { Runner } from '../pipelines/runner.ts';
 import { configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
+import { openHttp } from './open-http.ts';
 
 /**
  * Follow SIGTERM and SIGINT: the first stops in order, the second at once. Signals that come before there is a runner wait for
@@ -42,13 +45,19 @@ export const serve = async (argv: readonly string[]): Promise<number> => {
   const bus = redactedBus(redactor);
   try {
     const sinks = await openEvents(bus, options, redactor);
+    let http: HttpServer | undefined;
     try {
       const { startRunner } = await import('../pipelines/start.ts');
+      const started: { runner?: Asked } = {};
+      // Before any work is taken: a port that is set by hand and busy refuses the start.
+      http = await openHttp(options, bus.emit, () => started.runner);
       const runner = await startRunner(options, bus, redactor);
+      started.runner = runner;
       signals.attach(runner);
       const { clean } = await runner.finished;
       return clean ? 0 : 1;
     } finally {
+      await http?.close();
       await sinks.close();
     }
   } catch (error) {

@@ -36,7 +36,7 @@ export const places: readonly (readonly [prefix: string, layer: Layer])[] = [
 ];
 
 /** Files in lib/stages that are no stage but a part of one: any stage may import them. */
-export const stageParts: readonly string[] = ['lib/stages/settlements.ts'];
+export const stageParts: readonly string[] = ['lib/stages/settlements.ts', 'lib/stages/causes.ts'];
 
 /** In these folders only the named files, which speak for every driver there, are seen from outside. What else is in them is a
  *  concrete driver, or belongs to one. */

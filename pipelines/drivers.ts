@@ -6,7 +6,7 @@ import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createWatch } from '../lib/executors/watch.ts';
-import { createGrowingDelays } from '../lib/flow/growing-delay.ts';
+import { createGrowingDelays, type GrowingDelays } from '../lib/flow/growing-delay.ts';
 import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
@@ -37,6 +37,8 @@ const longestDelayMs = 5 * 60_000;
 /** What is made of the options, for one runner or one replay. */
 export interface Drivers {
   readonly ledger: Ledger;
+  readonly demand: Demand;
+  readonly delays: GrowingDelays;
   readonly brokers: readonly QueueBroker[];
   readonly keys: Keys;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
@@ -165,6 +167,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   return {
     ledger,
     keys,
+    demand,
+    delays,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
       const records = recordsOf({

@@ -3,6 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import { pull } from '../lib/flow/pull.ts';
 import { orAborted, sleep } from '../lib/flow/wait.ts';
 import type { PulledDelivery, Settled } from '../lib/model/attempt.ts';
+import type { QueueName } from '../lib/model/delivery.ts';
 import { QueueGone, queueId, type WorkQueue } from '../lib/queues/queue.ts';
 import { attemptPipeline, type AttemptContext } from './attempt.ts';
 
@@ -20,7 +21,7 @@ export interface QueueContext extends AttemptContext {
  * @param until no more messages are taken from then on
  */
 export const queuePipeline = (
-  name: string,
+  { kind, name }: QueueName,
   open: () => WorkQueue,
   use: QueueContext,
   until: AbortSignal,
@@ -38,6 +39,9 @@ export const queuePipeline = (
       },
     }),
     attemptPipeline(use),
+    finalize(() => {
+      use.demand.forget(queueId({ kind, name }));
+    }),
   );
 
 /**

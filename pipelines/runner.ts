@@ -5,6 +5,7 @@ import type { QueueName } from '../lib/model/delivery.ts';
 import type { QueueBroker } from '../lib/queues/queue.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { queuePipeline, type QueueContext } from './queue.ts';
+import type { KnownQueue } from './why.ts';
 
 /** How the end of a runner looks. */
 export interface RunnerEnd {
@@ -17,6 +18,8 @@ export interface Runner {
   /** Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. */
   stop(how?: { readonly now?: boolean; readonly why?: string }): void;
   readonly finished: Promise<RunnerEnd>;
+  /** The queues of this short name that are there and match. */
+  known(name: string): readonly KnownQueue[];
 }
 
 export interface RunnerContext {
@@ -32,7 +35,10 @@ export interface RunnerContext {
   readonly contextFor: (queue: QueueName, stop: AbortSignal, broker: QueueBroker) => QueueContext;
   /** Time that running work has to end by itself, ms. */
   readonly drainMs: number;
-  /** A queue that is missing for this long is gone, ms: a blip of a broker's listing aborts nothing. */
+  /**
+   * A queue is gone when two looks in a row miss it, the second at least this long after the first, ms: a blip of a broker's
+   * listing aborts nothing.
+   */
   readonly goneAfterMs: number;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
@@ -46,7 +52,8 @@ interface Served extends QueueName {
   readonly broker: QueueBroker;
   readonly until: AbortController;
   readonly stop: AbortController;
-  missing?: NodeJS.Timeout | undefined;
+  /** When a look first missed it, and none has seen it since. */
+  missingSinceMs?: number | undefined;
 }
 
 /**
@@ -80,7 +87,7 @@ export const createRunner = (use: RunnerContext): Runner => {
   const start = (broker: QueueBroker, one: Served): void => {
     const { name } = one;
     const context = use.contextFor(one, one.stop.signal, broker);
-    queuePipeline(name, () => broker.open(name), context, one.until.signal).subscribe({
+    queuePipeline(one, () => broker.open(name), context, one.until.signal).subscribe({
       next: settled => {
         settledCount += 1;
         clean &&= settled.told || settled.settlement === 'none';
@@ -103,7 +110,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     if (served.get(idOf(broker, one.name)) === one) served.delete(idOf(broker, one.name));
     finishWhenDone();
     // It may have come back while its last work was ending.
-    look(broker, lastNames.get(broker) ?? new Set());
+    if (lastNames.get(broker)?.has(one.name)) consider(broker, one.name);
   };
 
   const ignored = new Map<string, string>();
@@ -140,29 +147,40 @@ export const createRunner = (use: RunnerContext): Runner => {
     one.stop.abort(new AttemptError('queue-deleted', 'its queue was deleted', { queue: one.name }));
   };
 
+  const isAnyMissing = (broker: QueueBroker): boolean =>
+    [...served.values()].some(one => one.broker === broker && one.missingSinceMs !== undefined);
+
+  /** Start what is new. The queues that a look does not name are missed by it. */
+  const consider = (broker: QueueBroker, name: string) => {
+    if (stopping || !use.matches(broker.shortName?.(name) ?? name)) return;
+    const one = served.get(idOf(broker, name));
+    const left = ignore(broker, name);
+    if (one && left) letGo(one);
+    else if (!one && !left) found(broker, name);
+  };
+
   const look = (broker: QueueBroker, names: ReadonlySet<string>) => {
     if (stopping) return;
-    for (const name of names) {
-      if (!use.matches(broker.shortName?.(name) ?? name)) continue;
-      const one = served.get(idOf(broker, name));
-      const left = ignore(broker, name);
-      if (one && left) letGo(one);
-      else if (!one && !left) found(broker, name);
-    }
+    for (const name of names) consider(broker, name);
+    const nowMs = performance.now();
     for (const one of alive) {
-      if (one.broker !== broker) continue;
+      if (one.broker !== broker || one.stop.signal.aborted) continue;
       if (names.has(one.name)) {
-        clearTimeout(one.missing);
-        one.missing = undefined;
-      } else one.missing ??= setTimeout(gone, use.goneAfterMs, one);
+        one.missingSinceMs = undefined;
+        continue;
+      }
+      one.missingSinceMs ??= nowMs;
+      if (nowMs - one.missingSinceMs >= use.goneAfterMs && nowMs > one.missingSinceMs) gone(one);
     }
   };
 
   for (const broker of use.brokers) {
     discovery.add(
       broker.discover().subscribe(names => {
+        // A look that says what the last one said has nothing new, unless it misses a queue for the second time.
+        const same = lastNames.get(broker) === names;
         lastNames.set(broker, names);
-        look(broker, names);
+        if (!same || isAnyMissing(broker)) look(broker, names);
       }),
     );
   }
@@ -179,15 +197,16 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   return {
     finished,
+    known: name =>
+      use.brokers
+        .filter(broker => served.has(idOf(broker, name)) || (lastNames.get(broker)?.has(name) && use.matches(name)))
+        .map(({ kind }) => ({ kind, name, refused: use.refuses({ kind, name }) })),
     stop: ({ now = false, why = 'asked to stop' } = {}) => {
       if (!stopping) {
         stopping = true;
         use.emit('runner-stopping', { why });
         discovery.unsubscribe();
-        for (const one of alive) {
-          clearTimeout(one.missing);
-          one.until.abort();
-        }
+        for (const one of alive) one.until.abort();
         drain = setTimeout(abortAll, use.drainMs, 'the runner stops');
         finishWhenDone();
       }

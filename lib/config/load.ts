@@ -1,4 +1,5 @@
 import { OptionsError } from '../errors.ts';
+import { parseAddress } from '../http/address.ts';
 import { readArguments } from './arguments.ts';
 import { managementUrls } from './broker-urls.ts';
 import { sinkFault } from './event-sinks.ts';
@@ -53,6 +54,9 @@ const relations = (values: Readonly<Record<string, unknown>>, env: Environment, 
     faults.push(
       `${said(options.cacheDir)}, ${said(options.cacheSizeBytes)}: found only one of them, expected both or neither`,
     );
+  const address = values['promAddress'];
+  if (typeof address === 'string' && !parseAddress(address))
+    faults.push(`${said(options.promAddress)}: found "${address}", expected HOST:PORT or :PORT`);
   for (const sink of (values['events'] ?? []) as readonly string[]) {
     const fault = sinkFault(sink);
     if (fault !== undefined) faults.push(`${said(options.events)}: ${fault}`);

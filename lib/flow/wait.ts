@@ -45,16 +45,18 @@ export class TimeOver extends Error {
   override readonly name = 'TimeOver';
 }
 
-/** Give work a signal that aborts with TimeOver after `ms`, or with the outer signal's reason before that. */
+/** Give work a signal that aborts with TimeOver after `ms` (Infinity: never), or with the outer signal's reason before that. */
 export const within = async <T>(
   ms: number,
   work: (signal: AbortSignal) => Promise<T>,
   outer?: AbortSignal,
 ): Promise<T> => {
   const controller = new AbortController();
-  const timer = setTimeout(() => {
+  const give = () => {
     controller.abort(new TimeOver(`not done within ${String(ms)} ms`));
-  }, ms);
+  };
+  // A timer takes Infinity for a millisecond.
+  const timer = ms === Infinity ? undefined : setTimeout(give, ms);
   try {
     return await work(outer ? AbortSignal.any([outer, controller.signal]) : controller.signal);
   } finally {

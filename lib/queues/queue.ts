@@ -9,8 +9,8 @@ export interface QueueBroker {
   readonly kind: QueueKind;
   /**
    * The names of all work queues there are (before QUEUE_MATCH; `*_response` and the runner's own queues left out): the first
-   * set as soon as it is known, then one at each look (rabbitmq, sqs, pubsub) or change (directory). A look that fails is an
-   * event of the driver and emits nothing. Never completes or errors by itself; unsubscribing ends it.
+   * set as soon as it is known, then one at each look, the same set where nothing changed. A look that fails is an event of the
+   * driver and emits nothing. Never completes or errors by itself; unsubscribing ends it.
    */
   discover(): Observable<ReadonlySet<string>>;
   /** The short name, which QUEUE_MATCH sees, where a queue is told from another of that name by more. */

@@ -8,6 +8,14 @@ export const amountsOf = (request: ResourceRequest): ResourceAmounts => ({
   diskBytes: request.diskBytes,
 });
 
+export const noAmounts: ResourceAmounts = { cores: 0, memoryBytes: 0, diskBytes: 0 };
+
+export const addAmounts = (a: ResourceAmounts, b: ResourceAmounts): ResourceAmounts => ({
+  cores: a.cores + b.cores,
+  memoryBytes: a.memoryBytes + b.memoryBytes,
+  diskBytes: a.diskBytes + b.diskBytes,
+});
+
 const parts = ['cores', 'memoryBytes', 'diskBytes'] as const;
 const resourceNames = { cores: 'cores', memoryBytes: 'memory', diskBytes: 'disk' } as const;
 
@@ -15,7 +23,7 @@ const resourceNames = { cores: 'cores', memoryBytes: 'memory', diskBytes: 'disk'
 export class Ledger {
   readonly total: ResourceAmounts;
   readonly #free: { cores: number; memoryBytes: number; diskBytes: number };
-  readonly #line: { amounts: ResourceAmounts; grant: (grant: Grant) => void }[] = [];
+  readonly #line: { request: ResourceRequest; grant: (grant: Grant) => void; reserved: () => ResourceAmounts }[] = [];
   readonly #freed = new Subject<void>();
   #grants = 0;
 
@@ -59,28 +67,34 @@ export class Ledger {
     );
   }
 
-  /** All that is asked for, or undefined and nothing taken. */
-  tryGrant(request: ResourceRequest): Grant | undefined {
-    return this.shortageNow(request).length > 0 ? undefined : this.#take(amountsOf(request));
+  /** All that is asked for, or undefined and nothing taken. `reserved` is left for others. */
+  tryGrant(request: ResourceRequest, reserved?: ResourceAmounts): Grant | undefined {
+    return this.shortageNow(request, reserved).length > 0 ? undefined : this.#take(amountsOf(request));
   }
 
   /**
    * All that is asked for, as soon as it is there. Those who wait are looked at in their order each time something comes back.
    * Rejects with the signal's reason; whoever is aborted leaves the line and holds nothing.
+   * @param reserved what has to be left for others, asked at each look
    */
-  grant(request: ResourceRequest, signal: AbortSignal): Promise<Grant> {
+  grant(
+    request: ResourceRequest,
+    signal: AbortSignal,
+    reserved: () => ResourceAmounts = () => noAmounts,
+  ): Promise<Grant> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) {
         reject(signal.reason as Error);
         return;
       }
-      const now = this.tryGrant(request);
+      const now = this.tryGrant(request, reserved());
       if (now) {
         resolve(now);
         return;
       }
       const place = {
-        amounts: amountsOf(request),
+        request,
+        reserved,
         grant: (grant: Grant) => {
           signal.removeEventListener('abort', leave);
           resolve(grant);
@@ -94,6 +108,16 @@ export class Ledger {
       this.#line.push(place);
       signal.addEventListener('abort', leave, { once: true });
     });
+  }
+
+  /** Look at those who wait: also when nothing came back but less is reserved for others. */
+  serveLine(): void {
+    for (const place of [...this.#line]) {
+      const grant = this.tryGrant(place.request, place.reserved());
+      if (!grant) continue;
+      this.#line.splice(this.#line.indexOf(place), 1);
+      place.grant(grant);
+    }
   }
 
   #shortage(request: ResourceRequest, available: ResourceAmounts): Shortage[] {
@@ -117,7 +141,7 @@ export class Ledger {
     const release = (given: ResourceAmounts) => {
       this.#move(given, 1);
       if (!compute && !disk) this.#grants -= 1;
-      this.#serveLine();
+      this.serveLine();
       this.#freed.next();
     };
     return {
@@ -138,13 +162,5 @@ export class Ledger {
 
   #move(amounts: ResourceAmounts, sign: 1 | -1): void {
     for (const part of parts) this.#free[part] += sign * amounts[part];
-  }
-
-  #serveLine(): void {
-    for (const place of [...this.#line]) {
-      if (parts.some(part => place.amounts[part] > this.#free[part])) continue;
-      this.#line.splice(this.#line.indexOf(place), 1);
-      place.grant(this.#take(place.amounts));
-    }
   }
 }

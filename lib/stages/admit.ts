@@ -2,8 +2,7 @@ import { mergeMap, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import { TimeOver, within } from '../flow/wait.ts';
 import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
-import type { Request } from '../model/experiment.ts';
-import type { Grant, Shortage } from '../model/resources.ts';
+import type { Shortage } from '../model/resources.ts';
 import { endSpan } from '../output/bill.ts';
 import { queueId } from '../queues/queue.ts';
 import { deadlineMs } from '../request/effective.ts';
@@ -55,15 +54,18 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
         `${ever ? 'more than this machine has' : 'more than is free here now'}: ${listShortages(lacking)}`,
       );
     };
-    use.demand.remember(queueId(delivery.queue), request.resources);
+    const queue = queueId(delivery.queue);
+    use.demand.remember(queue, request.resources);
     const never = use.ledger.shortageEver(request.resources);
     if (never.length > 0) refuse(never, true);
 
-    const grant = await grantWithin(use, request, signal).catch((error: unknown) => {
-      if (signal.aborted) throw signal.reason;
-      if (error instanceof TimeOver) return refuse(use.ledger.shortageNow(request.resources), false);
-      throw error;
-    });
+    const grant = await within(use.holdMs, until => use.demand.grant(queue, request.resources, until), signal).catch(
+      (error: unknown) => {
+        if (signal.aborted) throw signal.reason;
+        if (error instanceof TimeOver) return refuse(use.demand.shortageNow(queue, request.resources), false);
+        throw error;
+      },
+    );
     scope.add('grant', () => {
       grant.releaseCompute();
       grant.releaseDisk();
@@ -77,7 +79,3 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
     use.emit('admitted', { granted: { ...grant.amounts }, waitedMs }, record);
     return { ...attempt, grant };
   });
-
-const grantWithin = async (use: AdmitContext, request: Request, signal: AbortSignal): Promise<Grant> =>
-  use.ledger.tryGrant(request.resources) ??
-  within(use.holdMs, until => use.ledger.grant(request.resources, until), signal);

@@ -32,6 +32,12 @@ export const events = table({
     when: 'an option is understood but has no effect in this release',
     fields: { option: 'string', why: 'string' },
   },
+  'http-listening': { level: 'info', when: 'the HTTP address answers', fields: { address: 'string' } },
+  'http-unavailable': {
+    level: 'warn',
+    when: 'the default HTTP address can not be had; the runner goes on without',
+    fields: { address: 'string', error: 'string' },
+  },
   'broker-connected': {
     level: 'info',
     when: 'a connection to a broker stands',

@@ -29,3 +29,7 @@ t.test('what is not done within its time ends', async t => {
     { message: 'outer' },
   );
 });
+
+t.test('without a limit work takes the time it needs', async t => {
+  t.equal(await within(Infinity, signal => sleep(30, signal).then(() => 'done')), 'done');
+});

@@ -1,7 +1,10 @@
-import { BehaviorSubject, type Observable } from 'rxjs';
+import { BehaviorSubject, interval, map, merge, type Observable } from 'rxjs';
 import type { Delivery } from '../../lib/model/delivery.ts';
 import type { HistoryEntry, Settlement } from '../../lib/model/outcome.ts';
 import { QueueGone, type QueueBroker, type WorkQueue } from '../../lib/queues/queue.ts';
+
+/** Between two looks of discovery, ms. */
+const lookEveryMs = 25;
 
 interface Message {
   readonly id: string;
@@ -55,7 +58,7 @@ export class MemoryBroker implements QueueBroker {
   }
 
   discover(): Observable<ReadonlySet<string>> {
-    return this.#names.asObservable();
+    return merge(this.#names, interval(lookEveryMs).pipe(map(() => this.#names.value)));
   }
 
   open(name: string): WorkQueue {

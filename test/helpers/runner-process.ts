@@ -24,7 +24,13 @@ export class RunnerProcess {
   /** @param env beside PATH and HOME nothing of the caller's environment is passed on */
   constructor(env: Readonly<Record<string, string>>, args: readonly string[] = []) {
     this.#child = spawn(`${root}bin/runner`, [...args], {
-      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', EVENTS: '-', ...env },
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: process.env['HOME'] ?? '',
+        EVENTS: '-',
+        PROM_ADDRESS: '127.0.0.1:0',
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const { stdout, stderr } = this.#child;

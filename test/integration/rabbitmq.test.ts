@@ -7,6 +7,8 @@ import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
 import { deadQueueOf } from '../../lib/queues/rabbitmq/delivery.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
 import { queueContract, type DeadLetter, type QueueHarness } from '../contracts/queue.ts';
+import type { Delivery } from '../../lib/model/delivery.ts';
+import { QueueGone } from '../../lib/queues/queue.ts';
 import { countingBroker } from '../helpers/counting-broker.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { createRig } from '../helpers/rig.ts';
@@ -166,6 +168,86 @@ t.test('a runner with two slots on three hundred queues holds no more than its c
   t.equal(broker.held(), 0);
   const releases = rig.settled.filter(one => one.settlement === 'release').length;
   t.comment(`${String(releases)} of 300 were given back`);
+});
+
+t.test('three hundred empty queues are waited for on a few channels, and each wakes at its message', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const declared: string[] = [];
+  for (let i = 0; i < 300; i++) declared.push(await scene.declare({ durable: false }));
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  const controller = new AbortController();
+  const rung = new Map<string, Delivery>();
+  const waits = declared.map(async name => {
+    const queue = broker.open(name);
+    const delivery = (await queue.receive(controller.signal)) ?? (await queue.wait(controller.signal));
+    if (delivery) rung.set(name, delivery);
+  });
+  const consumers = () => Promise.all(declared.map(async name => (await scene.channel.checkQueue(name)).consumerCount));
+  await eventually(async () => {
+    assert.equal(
+      (await consumers()).reduce((sum, count) => sum + count),
+      300,
+    );
+  });
+  const mine = await eventually(
+    async () => {
+      const { username, password } = new URL(scene.url);
+      const reply = await fetch(
+        new URL('/api/channels?columns=consumer_count,user', scene.managementUrl.replace(/\/\/.*@/, '//')),
+        {
+          headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` },
+        },
+      );
+      const channels = ((await reply.json()) as { consumer_count: number }[]).filter(one => one.consumer_count > 0);
+      assert.equal(
+        channels.reduce((sum, one) => sum + one.consumer_count, 0),
+        300,
+      );
+      return channels;
+    },
+    { timeoutMs: 20_000 },
+  );
+  t.ok(mine.length <= 4, `${String(mine.length)} channels`);
+  const [first = '', second = '', third = ''] = declared;
+  await scene.publish(second, 'bell');
+  await eventually(() => {
+    assert.equal(rung.get(second)?.body.toString(), 'bell');
+  });
+  // A queue that goes takes nothing else with it.
+  await scene.delete(first);
+  await eventually(async () => {
+    await assert.rejects(waits[0] ?? Promise.resolve(), QueueGone);
+  });
+  t.equal(rung.get(second)?.lost.aborted, false);
+  await rung.get(second)?.settle({ type: 'accept' });
+  await scene.publish(third, 'bell');
+  await eventually(() => {
+    assert.ok(rung.has(third));
+  });
+  await rung.get(third)?.settle({ type: 'accept' });
+  controller.abort(new Error('done'));
+  await Promise.allSettled(waits);
+});
+
+t.test('while nothing changes a look gives the same set', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const name = await scene.declare();
+  const broker = scene.broker();
+  t.teardown(() => broker.close());
+  const sets: ReadonlySet<string>[] = [];
+  const watching = broker.discover().subscribe(names => sets.push(names));
+  t.teardown(() => watching.unsubscribe());
+  await eventually(() => {
+    assert.ok(sets.filter(set => set.has(name)).length >= 4);
+  });
+  t.equal(sets.at(-1), sets.at(-2));
+  const more = await scene.declare();
+  await eventually(() => {
+    assert.ok(sets.at(-1)?.has(more));
+  });
 });
 
 t.test('a body of 20 MB comes through', async t => {

@@ -5,6 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Subject } from 'rxjs';
 import t from 'tap';
 import { AttemptError } from '../../lib/errors.ts';
+import { createGrowingDelays } from '../../lib/flow/growing-delay.ts';
+import type { Cause } from '../../lib/model/outcome.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { createRig, type Rig } from '../helpers/rig.ts';
 import { ScriptedExecutor } from '../helpers/scripted-executor.ts';
@@ -95,6 +97,51 @@ t.test('an experiment that fails is tried three times and is then a dead letter'
   t.match(rig.broker.dead, [{ queue: 'rmq_a', reason: 'exited' }]);
   const last = rig.broker.settled.at(-1)?.settlement;
   t.equal(last?.type === 'reject' && last.history.length, 3);
+  await isWhole(rig);
+});
+
+for (const cause of [
+  'artifact-missing',
+  'artifact-invalid',
+  'access-denied',
+  'environment',
+  'no-such-program',
+] as const) {
+  t.test(`${cause} would end the same again: one attempt, then a dead letter`, async t => {
+    let starts = 0;
+    const provision = () => {
+      starts += 1;
+      throw new AttemptError(cause, 'as it was before');
+    };
+    const rig = createRig(t, { executor: new ScriptedExecutor(() => ({ provision })) });
+    rig.broker.publish('rmq_a', rig.request('same'));
+    rig.broker.publish('rmq_b', rig.request('other'));
+    await settledCount(rig, 2);
+    t.equal(starts, 2);
+    t.strictSame(
+      rig.broker.dead.map(one => one.reason),
+      [cause, cause],
+    );
+    await isWhole(rig);
+  });
+}
+
+t.test('faults of the machine are no attempts of the user', async t => {
+  const faults: Cause[] = ['store-fault', 'engine-fault', 'gpu-fault', 'broker-fault'];
+  const provision = () => {
+    const fault = faults.shift();
+    if (fault) throw new AttemptError(fault, 'not the fault of the experiment');
+  };
+  const rig = createRig(t, {
+    executor: new ScriptedExecutor(() => ({ provision })),
+    over: { maxAttempts: 1, delays: createGrowingDelays(1, 10, 100) },
+  });
+  rig.broker.publish('rmq_a', rig.request('patient'));
+  await settledCount(rig, 5);
+  t.strictSame(
+    rig.settled.map(one => [one.settlement, one.identity.number]),
+    [...Array.from({ length: 4 }, () => ['release', 1]), ['accept', 1]],
+  );
   await isWhole(rig);
 });
 

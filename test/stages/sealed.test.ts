@@ -54,7 +54,6 @@ const read = async (body: string | Buffer, over: Over = {}) => {
         maxMessageBytes: 1 << 20,
         senderKey: () => senderFile,
         clusterKeys: { keys: [clusterKey], look: () => Promise.resolve() },
-        redactor: createRedactor(),
         maxAttempts: 3,
         unplacedAfterMs: 86_400_000,
         delays: createGrowingDelays(1000, 300_000, 10),

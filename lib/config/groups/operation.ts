@@ -87,9 +87,9 @@ export const operationOptions = rows({
     type: 'text',
     value: 'HOST:PORT',
     default: ':9090',
-    meaning: 'HTTP address of metrics, health and status page.',
-    state: 'adds',
-    why: 'no port is opened',
+    meaning:
+      'HTTP address that a running runner is asked at, by `runner why` for one. Metrics and health are yet to come.',
+    state: 'works',
   },
   slackHook: {
     env: 'SLACK_HOOK',

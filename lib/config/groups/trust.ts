@@ -107,8 +107,7 @@ export const trustOptions = rows({
     value: 'TOKEN',
     default: '',
     secret: true,
-    meaning: 'Bearer token that the status page asks for.',
-    state: 'adds',
-    why: 'there is no status page',
+    meaning: 'Bearer token that the HTTP address asks for.',
+    state: 'works',
   },
 });

@@ -31,14 +31,15 @@ const discover = (root: string, emit: Emit): Observable<ReadonlySet<string>> =>
   new Observable<ReadonlySet<string>>(subscriber => {
     const controller = new AbortController();
     const loop = async () => {
-      let last: string | undefined;
+      let last = '';
+      let names: ReadonlySet<string> = new Set();
       let fault = '';
       for await (const _ of changesOf(root, controller.signal)) {
         try {
-          const names = await queuesIn(root);
-          const all = [...names].sort().join('\n');
+          const found = await queuesIn(root);
+          const all = [...found].sort().join('\n');
           fault = '';
-          if (all === last) continue;
+          if (all !== last) names = found;
           last = all;
           subscriber.next(names);
         } catch (error) {

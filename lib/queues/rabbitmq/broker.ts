@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import { map, merge, type Observable } from 'rxjs';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
+import { createLimit } from '../../flow/limit.ts';
+import { createAlarms } from './alarms.ts';
 import { createConnection, longestRetryMs, type Connection } from './connection.ts';
 import { findDeadLetterPolicy } from './dead-letter-policy.ts';
 import { discoverByManagement } from './discovery.ts';
@@ -10,7 +12,9 @@ import { createLeases } from './lease/keeper.ts';
 import { sweepLeaseQueues } from './lease/sweep.ts';
 import { discoverByName } from './named-queues.ts';
 import { createReporter } from './reporter.ts';
-import { createWorkQueue } from './work-queue.ts';
+import { createSpareChannels } from './spare-channels.ts';
+import { openWorkChannel } from './work-channel.ts';
+import { createWorkQueue, type LiveChannel } from './work-queue.ts';
 
 export interface RabbitmqSettings {
   readonly url: string;
@@ -26,14 +30,17 @@ export interface RabbitmqSettings {
   readonly now?: () => number;
 }
 
+/** Queues that are asked after at once, each on a channel. */
+const askedAtOnce = 16;
+
 const vhostOf = (url: string): string => {
   const path = new URL(url).pathname.slice(1);
   return path === '' ? '/' : decodeURIComponent(path);
 };
 
 /**
- * RabbitMQ through amqplib: one connection, one channel a queue, one for the leases; a connection of its own for reports, made
- * with the first. Connecting starts at once; calls wait for it.
+ * RabbitMQ through amqplib: one connection, a channel for each queue that has work, few for all that wait, one for the leases; a
+ * connection of its own for reports, made with the first. Connecting starts at once; calls wait for it.
  * Source: spec "RabbitMQ".
  */
 export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker => {
@@ -47,6 +54,9 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
   const leases = createLeases({ connection, runner, leaseMs, emit });
   const stopSweeping =
     managementUrl && sweepLeaseQueues({ connection, managementUrl, vhost, runner, everyMs: leaseMs });
+  const alarms = createAlarms(live => openWorkChannel(live, leases));
+  const spares = createSpareChannels<LiveChannel>();
+  const asking = createLimit(askedAtOnce);
 
   const find = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
@@ -72,6 +82,9 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
         name,
         deadLetterPolicy: findDeadLetterPolicy(managementUrl, vhost, name),
         now,
+        alarms,
+        spares,
+        asking,
       }),
     reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
     close: async () => {

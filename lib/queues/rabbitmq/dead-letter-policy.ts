@@ -1,4 +1,4 @@
-import { ask } from './discovery.ts';
+import { ask } from './management.ts';
 
 /** Where a queue's own arguments or its policy send dead letters. */
 export interface DeadLetterPolicy {

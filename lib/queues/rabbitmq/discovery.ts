@@ -2,10 +2,12 @@ import { Observable } from 'rxjs';
 import { messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import { fetchManagement } from './management.ts';
 
 /** The client's exchange, and what its routing keys start with. Source: spec "RabbitMQ". */
 export const exchange = 'StudioML.topic';
 export const routingPrefix = 'StudioML.';
+const columns = 'destination,destination_type,routing_key';
 
 export interface DiscoverySettings {
   /** With user and password, where it has its own. */
@@ -37,30 +39,12 @@ const queuesOf = (bindings: readonly Binding[]): Set<string> =>
     ),
   );
 
-/** A GET of the management API; undefined for 404. Its URL's user and password go into the header. */
-export const ask = async (managementUrl: string, path: string, signal: AbortSignal): Promise<unknown> => {
-  const url = new URL(path, managementUrl);
-  const login = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-  url.username = '';
-  url.password = '';
-  const response = await fetch(url, {
-    headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
-  });
-  if (response.status === 404) {
-    await response.body?.cancel();
-    return undefined;
-  }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new Error(`the management API answered ${String(response.status)} ${response.statusText} [host=${url.host}]`);
-  }
-  return response.json();
-};
+const none: ReadonlySet<string> = new Set();
 
 /**
- * The work queues bound to the client's exchange, one set a look. A look that fails is an event and emits nothing, so that a blip
- * takes no queue away.
+ * The work queues bound to the client's exchange, one set a look; while nothing changes it is the same set. A look that fails is an
+ * event and emits nothing, so that a blip takes no queue away. One call a look, for the three columns that are needed; a body
+ * that is the same as the last one is not read: the API gives no ETag, and comparing bytes costs nothing beside parsing them.
  */
 export const discoverByManagement = ({
   managementUrl,
@@ -71,13 +55,24 @@ export const discoverByManagement = ({
   new Observable<ReadonlySet<string>>(subscriber => {
     const controller = new AbortController();
     const { signal } = controller;
-    const path = `/api/exchanges/${encodeURIComponent(vhost)}/${exchange}/bindings/source`;
+    const path = `/api/exchanges/${encodeURIComponent(vhost)}/${exchange}/bindings/source?columns=${columns}`;
+    let lastBody: Buffer | undefined;
+    let queues = none;
+    const look = async (): Promise<ReadonlySet<string>> => {
+      const body = await fetchManagement(managementUrl, path, signal);
+      if (body === undefined) queues = none;
+      else if (!lastBody?.equals(body)) {
+        const bindings: unknown = JSON.parse(body.toString());
+        queues = queuesOf(Array.isArray(bindings) ? (bindings as Binding[]) : []);
+      }
+      lastBody = body;
+      return queues;
+    };
     const loop = async () => {
       let said = '';
       while (!signal.aborted) {
         try {
-          const bindings = (await ask(managementUrl, path, signal)) ?? [];
-          subscriber.next(queuesOf(Array.isArray(bindings) ? (bindings as Binding[]) : []));
+          subscriber.next(await look());
           said = '';
         } catch (error) {
           if (signal.aborted) return;

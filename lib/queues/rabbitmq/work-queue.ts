@@ -1,18 +1,18 @@
-import type { Channel, ConsumeMessage, GetMessage } from 'amqplib';
+import type { ConsumeMessage, GetMessage } from 'amqplib';
 import { asError, AttemptError } from '../../errors.ts';
-import { createTurns, type InTurn } from '../../flow/in-turn.ts';
+import type { Limit } from '../../flow/limit.ts';
 import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
-import { alarm } from './alarm.ts';
-import { isAccessRefused, isNotFound } from './channels.ts';
+import { AlarmLost, type AlarmChannel, type Alarms } from './alarms.ts';
+import { isNotFound } from './channels.ts';
 import type { Connection, LiveConnection } from './connection.ts';
 import type { DeadLetterPolicy } from './dead-letter-policy.ts';
 import { createDelivery } from './delivery.ts';
-import { bindHome } from './lease/hold-in-lease.ts';
+import { createHomeBinding } from './lease/home-binding.ts';
 import type { Leases } from './lease/keeper.ts';
-import { patience } from './patience.ts';
-import { commitTransaction, selectTransactions } from './transaction.ts';
+import type { SpareChannels } from './spare-channels.ts';
+import { closeWorkChannel, giveBackOn, openWorkChannel, sayOn, type WorkChannel } from './work-channel.ts';
 
 export interface WorkQueueSettings {
   readonly connection: Connection;
@@ -21,65 +21,61 @@ export interface WorkQueueSettings {
   /** Where the queue's own policy sends dead letters. */
   readonly deadLetterPolicy: (signal: AbortSignal) => Promise<DeadLetterPolicy | undefined>;
   readonly now: () => number;
+  /** Where empty queues are waited for. */
+  readonly alarms: Alarms;
+  /** Where a queue that only waits leaves its channel. */
+  readonly spares: SpareChannels<LiveChannel>;
+  /** How many queues are asked after at once: a thousand that come at once must not open a thousand channels. */
+  readonly asking: Limit;
 }
 
-interface LiveChannel {
-  readonly channel: Channel;
-  readonly live: LiveConnection;
-  /** One thing at a time: nothing may be said on a transactional channel while it commits. */
-  readonly inTurn: InTurn;
-  /** Whether what is taken on it can be leased: then it is transactional. */
-  readonly leased: boolean;
-  /** Aborts when the channel or its connection ends; the reason is what the broker said. */
-  readonly ended: AbortSignal;
+export interface LiveChannel extends WorkChannel {
   /** Deliveries that are out and need the channel. */
   out: number;
+  /** A delivery needs the channel no longer. */
+  settled: () => void;
 }
 
 /** Before an operation is tried again on the next channel, ms. */
 const againMs = 20;
 
 /**
- * One queue of RabbitMQ on a channel of its own: asking after a queue that was deleted closes the channel it is asked on, and
- * with it everything that channel holds.
+ * One queue of RabbitMQ. What it asks and holds is on a channel of its own: asking after a queue that was deleted closes the channel
+ * it is asked on, and with it everything that channel holds. While it only waits it has none.
  *
  * receive: `basic.get`, one message a credit. wait: a passive declare tells the ready count in one round trip; where it is 0 a
  * consumer with prefetch 1 is the alarm, cancelled at its first delivery. A consumer that stayed would hold a message that
- * this runner has no room for.
+ * this runner has no room for. Alarms of many queues share channels (alarms.ts).
  */
 export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
-  const { connection, leases, name, deadLetterPolicy, now } = settings;
+  const { connection, leases, name, deadLetterPolicy, now, alarms, spares, asking } = settings;
   const queue = { kind: 'rabbitmq', name } as const;
+  const findsHome = createHomeBinding(name);
   let opened: Promise<LiveChannel> | undefined;
   const closing = new AbortController();
-
-  const openChannel = async (live: LiveConnection, leased: boolean): Promise<LiveChannel> => {
-    const channel = await live.model.createChannel();
-    const ended = new AbortController();
-    channel.on('error', (error: Error) => {
-      ended.abort(error);
-    });
-    channel.on('close', () => {
-      ended.abort(new Error('the channel was closed'));
-    });
-    await channel.prefetch(1);
-    if (leased) {
-      // So that they find home from a lease; a queue that comes again is bound again.
-      await bindHome(channel, name);
-      await selectTransactions(channel);
-    }
-    const inTurn = createTurns();
-    return { channel, inTurn, live, leased, ended: AbortSignal.any([ended.signal, live.ended]), out: 0 };
-  };
+  /** The broker said that the queue is not there: what is held of it on other channels is nobody's any more. */
+  const gone = new AbortController();
 
   // Not for one call: who gives up waiting for the channel leaves it to the next.
   const open = async (): Promise<LiveChannel> => {
     const live = await connection.current(closing.signal);
-    const leased = await leases.offeredOn(live);
-    return openChannel(live, leased).catch((error: unknown) => {
-      if (!leased || !isAccessRefused(error)) throw error;
-      return openChannel(live, false);
-    });
+    const one = spares.take(live) ?? {
+      ...(await openWorkChannel(live, leases)),
+      out: 0,
+      settled: () => undefined,
+    };
+    one.settled = () => {
+      one.out -= 1;
+      void closeIfUnused(one);
+    };
+    return one;
+  };
+
+  /** From here on the queue only waits: where its channel holds nothing, others may have it. */
+  const park = (one: LiveChannel) => {
+    if (one.out > 0 || closing.signal.aborted) return;
+    opened = undefined;
+    spares.park(one);
   };
 
   const current = async (): Promise<LiveChannel> => {
@@ -108,7 +104,10 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         return await work(live);
       } catch (error) {
         signal.throwIfAborted();
-        if (isNotFound(error) || isNotFound(live?.ended.reason)) throw new QueueGone(queue);
+        if (isNotFound(error) || isNotFound(live?.ended.reason)) {
+          gone.abort(isNotFound(error) ? error : live?.ended.reason);
+          throw new QueueGone(queue);
+        }
         // The connection comes back by itself; `current` waits for it.
         if (live ? live.ended.aborted || live.live.ended.aborted : isConnectionError(error)) {
           await sleep(againMs, signal);
@@ -119,30 +118,13 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
     }
   };
 
-  const closeIfUnused = async ({ channel, inTurn, ended, out }: LiveChannel): Promise<void> => {
-    if (out > 0 || !closing.signal.aborted || ended.aborted) return;
-    // A channel whose connection ends meanwhile never answers.
-    const closed = inTurn(() => channel.close());
-    await orAborted(closed, ended).catch(() => undefined);
+  const closeIfUnused = async (one: LiveChannel): Promise<void> => {
+    if (one.out === 0 && closing.signal.aborted) await closeWorkChannel(one);
   };
 
-  /** Say something on a channel, and make it count. */
-  const sayOn = async (one: LiveChannel, what: (channel: Channel) => void): Promise<void> => {
-    const { channel, inTurn, leased, ended } = one;
-    const said = inTurn(async () => {
-      what(channel);
-      if (leased) await commitTransaction(channel);
-    });
-    await orAborted(said, ended);
-  };
-
-  const giveBackOn = (one: LiveChannel) => (message: GetMessage | ConsumeMessage) => {
-    void sayOn(one, channel => channel.nack(message, false, true)).catch(() => undefined);
-  };
-
-  const deliver = (message: GetMessage | ConsumeMessage, one: LiveChannel): Delivery => {
-    const { channel, inTurn, live, leased, ended } = one;
-    one.out += 1;
+  /** @param one counts this delivery already */
+  const deliver = async (message: GetMessage | ConsumeMessage, one: LiveChannel | AlarmChannel): Promise<Delivery> => {
+    const { channel, inTurn, live, leased } = one;
     return createDelivery({
       queue,
       message,
@@ -151,14 +133,11 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       inTurn,
       live,
       say: what => sayOn(one, what),
-      leases: leased ? leases : undefined,
-      ended,
+      leases: leased && (await findsHome(live)) ? leases : undefined,
+      ended: AbortSignal.any([one.ended, gone.signal]),
       deadLetterPolicy,
       now,
-      onSettled: () => {
-        one.out -= 1;
-        void closeIfUnused(one);
-      },
+      onSettled: one.settled,
     });
   };
 
@@ -182,37 +161,44 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         });
     });
 
-  const check = ({ channel, inTurn }: LiveChannel, signal: AbortSignal) =>
-    orAborted(
-      inTurn(() => channel.checkQueue(name)),
-      signal,
-    );
+  const readyCount = async ({ channel, inTurn }: LiveChannel, signal: AbortSignal): Promise<number> => {
+    const asked = inTurn(() => channel.checkQueue(name));
+    return (await orAborted(asked, signal)).messageCount;
+  };
+
+  /** The connection on which the queue was seen empty; undefined where it has messages. */
+  const empty = (signal: AbortSignal): Promise<LiveConnection | undefined> =>
+    onChannel(signal, async one => {
+      const count = await readyCount(one, signal);
+      park(one);
+      return count > 0 ? undefined : one.live;
+    });
 
   return {
     ...queue,
     receive: signal =>
       onChannel(signal, async one => {
         const message = await get(one, signal);
-        return message === false ? undefined : deliver(message, one);
-      }),
-    wait: signal =>
-      onChannel(signal, async one => {
-        const { messageCount } = await check(one, signal);
-        if (messageCount > 0) return undefined;
-        const { channel, inTurn, live, leased, ended } = one;
-        const message = await alarm({
-          channel,
-          inTurn,
-          queue: name,
-          giveBack: giveBackOn(one),
-          arguments: leased ? {} : patience(live.model),
-          ended,
-          signal,
-        });
-        if (message === undefined) throw new QueueGone(queue);
+        if (message === false) return undefined;
+        one.out += 1;
         return deliver(message, one);
       }),
-    depth: signal => onChannel(signal, async one => (await check(one, signal)).messageCount),
+    wait: async signal => {
+      for (;;) {
+        const live = await asking(() => empty(signal));
+        if (live === undefined) return undefined;
+        try {
+          const rung = await alarms.wait(live, name, signal);
+          if (rung === undefined) throw new QueueGone(queue);
+          return await deliver(rung.message, rung.one);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!(error instanceof AlarmLost) && !live.ended.aborted) throw error;
+          await sleep(againMs, signal);
+        }
+      }
+    },
+    depth: signal => onChannel(signal, one => readyCount(one, signal)),
     close: async () => {
       closing.abort(new Error(`the queue was let go of [queue=${name}]`));
       const one = await opened?.catch(() => undefined);

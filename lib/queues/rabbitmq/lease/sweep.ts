@@ -1,7 +1,7 @@
 import { sleep } from '../../../flow/wait.ts';
 import { onConnection } from '../channels.ts';
 import type { Connection } from '../connection.ts';
-import { ask } from '../discovery.ts';
+import { ask } from '../management.ts';
 import { deleteLeaseQueues, runnerOf } from './topology.ts';
 
 export interface SweepSettings {

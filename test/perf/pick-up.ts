@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { watch } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'amqplib';
+import { RunnerProcess } from '../helpers/runner-process.ts';
+import type { Bench, Row } from './bench.ts';
+import { percentile } from './load.ts';
+
+const times = 200;
+const warmUp = 20;
+/** Between two messages, so that the runner is idle at each. */
+const restMs = 30;
+const most = 3;
+
+/** A request that is taken, parsed, and over before it starts: what is measured ends where it is parsed. */
+const request = (key: string) =>
+  JSON.stringify({ experiment: { key, time_added: 1, artifacts: {} }, config: { experimentLifetime: '1s' } });
+
+/** Times from `send` to `heard`, ms, one message after the other. */
+const measure = async (send: (key: string) => Promise<unknown>, heard: (key: string) => Promise<unknown>) => {
+  const took: number[] = [];
+  for (let i = -warmUp; i < times; i++) {
+    const key = randomUUID();
+    const hearing = heard(key);
+    const sentAt = performance.now();
+    await send(key);
+    await hearing;
+    if (i >= 0) took.push(performance.now() - sentAt);
+    await sleep(restMs);
+  }
+  return took;
+};
+
+const rowsOf = (kind: string, bareName: string, ours: readonly number[], bare: readonly number[]): Row[] =>
+  [50, 99].map(p => {
+    const [mine, theirs] = [percentile(ours, p), percentile(bare, p)];
+    return {
+      name: `${kind} pick-up p${String(p)} / ${bareName}`,
+      measured: mine / theirs,
+      unit: '',
+      reach: `<= ${String(most)}`,
+      ok: mine / theirs <= most,
+      detail: `ours ${mine.toFixed(2)} ms, bare ${theirs.toFixed(2)} ms`,
+    };
+  });
+
+/** The runner's `expired` event of an experiment: its request is parsed. */
+const parsedBy = (runner: RunnerProcess) => (key: string) =>
+  runner.next(event => event.event === 'expired' && event.experiment === key, 1, 30_000);
+
+const startRunner = async (env: Readonly<Record<string, string>>): Promise<RunnerProcess> => {
+  const runner = new RunnerProcess({ CLEAR_TEXT_MESSAGES: 'true', ...env });
+  await runner.next(event => event.event === 'queue-found', 1, 30_000);
+  await sleep(1000);
+  return runner;
+};
+
+const needed = (name: string): string => {
+  const value = process.env[name];
+  if (value) return value;
+  throw new Error(`${name} is not set: run this through npm run bench`);
+};
+
+const rabbitmq = async (directory: string): Promise<Row[]> => {
+  const connection = await connect(needed('TEST_AMQP_URL'), { noDelay: true });
+  const channel = await connection.createChannel();
+  await channel.assertExchange('StudioML.topic', 'topic', { durable: true, autoDelete: true });
+  const queue = `rmq_bench_${randomUUID()}`;
+  const declare = async () => {
+    await channel.assertQueue(queue, { durable: true });
+    await channel.bindQueue(queue, 'StudioML.topic', `StudioML.${queue}`);
+  };
+  const send = (key: string) => {
+    channel.publish('StudioML.topic', `StudioML.${queue}`, Buffer.from(request(key)));
+    return Promise.resolve();
+  };
+  let runner: RunnerProcess | undefined;
+  try {
+    await declare();
+    let heard: ((body: string) => void) | undefined;
+    const { consumerTag } = await channel.consume(queue, message => {
+      if (!message) return;
+      heard?.(message.content.toString());
+      channel.ack(message);
+    });
+    const bare = await measure(
+      send,
+      key =>
+        new Promise<void>(resolve => {
+          heard = body => {
+            if ((JSON.parse(body) as { experiment: { key: string } }).experiment.key === key) resolve();
+          };
+        }),
+    );
+    await channel.cancel(consumerTag);
+    runner = await startRunner({
+      AMQP_URL: needed('TEST_AMQP_URL'),
+      AMQP_MGT_URL: needed('TEST_AMQP_MGT_URL'),
+      QUEUE_MATCH: `^${queue}$`,
+      WORKING_DIR: directory,
+    });
+    return rowsOf('RabbitMQ', 'bare consumer', await measure(send, parsedBy(runner)), bare);
+  } finally {
+    await runner?.stop();
+    await channel.deleteQueue(queue);
+    await connection.close();
+  }
+};
+
+const directoryQueue = async (directory: string): Promise<Row[]> => {
+  const root = join(directory, 'queues');
+  const queue = join(root, 'local_bench');
+  await mkdir(queue, { recursive: true });
+  const send = async (key: string) => {
+    const draft = join(directory, key);
+    await writeFile(draft, request(key));
+    await rename(draft, join(queue, key));
+  };
+  let heard: (() => void) | undefined;
+  const watcher = watch(queue, () => {
+    heard?.();
+  });
+  const bare = await measure(
+    send,
+    key =>
+      new Promise<void>(resolve => {
+        heard = () => {
+          void (async () => {
+            if (!(await readdir(queue)).includes(key)) return;
+            JSON.parse(await readFile(join(queue, key), 'utf8'));
+            resolve();
+            await rm(join(queue, key), { force: true });
+          })().catch(() => undefined);
+        };
+      }),
+  );
+  watcher.close();
+  const runner = await startRunner({ QUEUE_ROOT: root, QUEUE_MATCH: '^local_bench$', WORKING_DIR: directory });
+  try {
+    return rowsOf('directory', 'bare fs.watch', await measure(send, parsedBy(runner)), bare);
+  } finally {
+    await runner.stop();
+  }
+};
+
+/** Publish to request parsed, on an idle runner, over what hears of the message with nothing around it. */
+export const bench: Bench = {
+  name: 'pick-up',
+  async run() {
+    const directory = await mkdtemp(join(tmpdir(), 'studioml-bench-'));
+    try {
+      return [...(await rabbitmq(directory)), ...(await directoryQueue(directory))];
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  },
+};
