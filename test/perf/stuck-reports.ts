@@ -5,7 +5,7 @@ import type { EventLine } from '../helpers/runner-process.ts';
 import type { Bench } from './bench.ts';
 import { Load, percentile } from './load.ts';
 
-const rounds = 7;
+const rounds = 5;
 
 /**
  * The same chatty experiments from one queue whose responses nobody can take (a client holds the lock of the response directory
@@ -34,20 +34,25 @@ export const bench: Bench = {
         QUEUE_MATCH: '^(rmq_bench|local)_',
         RESPONSE_SIGNATURES_DIR: keys,
       });
+      const cpu: Record<string, number> = { [stuck]: 0, [plain]: 0 };
       const runMs = async (queue: string): Promise<number> => {
         const ended = runner.next((event: EventLine) => event.event === 'ended' && event.queue === queue);
+        const before = runner.cpuSeconds;
         await load.put(join(root, queue), 'chatty.py');
         const [event] = await ended;
+        cpu[queue] = (cpu[queue] ?? 0) + runner.cpuSeconds - before;
         if (event?.['cause'] !== 'completed') throw new Error(`it did not run: ${JSON.stringify(event)}`);
         return Number(event['durationMs']);
       };
       const times: Record<string, number[]> = { [stuck]: [], [plain]: [] };
       await runMs(plain);
+      cpu[plain] = 0;
       for (let round = 0; round < rounds; round++)
         for (const name of [stuck, plain]) times[name]?.push(await runMs(name));
       const [withStuck, without] = [percentile(times[stuck] ?? [], 50), percentile(times[plain] ?? [], 50)];
       const ratio = withStuck / without;
-      const detail = `stuck ${withStuck.toFixed(0)} ms, without ${without.toFixed(0)} ms`;
+      const used = `CPU of the runner ${(cpu[stuck] ?? 0).toFixed(2)} s and ${(cpu[plain] ?? 0).toFixed(2)} s`;
+      const detail = `stuck ${withStuck.toFixed(0)} ms, without ${without.toFixed(0)} ms; ${used}`;
       return [
         {
           name: 'run time, response queue stuck / none',

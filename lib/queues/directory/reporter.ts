@@ -11,8 +11,9 @@ import { isMissing } from './paths.ts';
 const maxWaiting = 10_000;
 /** Between two counts of them, reports. */
 const countEvery = 500;
-/** Before a lock that somebody holds is tried again, ms. */
-const lockedMs = 20;
+/** Before a lock that somebody holds is tried again, ms: soon, since a write takes no time, then ever later. */
+const firstLockedMs = 10;
+const maxLockedMs = 1000;
 
 export interface DirectoryReporterSettings {
   readonly root: string;
@@ -41,14 +42,14 @@ export const createDirectoryReporter = ({ root, name, emit, now }: DirectoryRepo
   };
 
   const underLock = async (work: () => Promise<void>, signal: AbortSignal): Promise<void> => {
-    for (;;) {
+    for (let waitMs = firstLockedMs; ; waitMs = Math.min(waitMs * 2, maxLockedMs)) {
       signal.throwIfAborted();
       const done = await lock.with(async () => {
         await work();
         return true;
       });
       if (done) return;
-      await sleep(lockedMs, signal);
+      await sleep(waitMs, signal);
     }
   };
 

@@ -1,4 +1,4 @@
-for number in range(300000):
+for number in range(60000):
     print('line', number, 'x' * 60)
     if number % 10 == 0:
         print('{"step": %d}' % number)
