@@ -184,6 +184,8 @@ t.test('three hundred empty queues are waited for on a few channels, and each wa
     const delivery = (await queue.receive(controller.signal)) ?? (await queue.wait(controller.signal));
     if (delivery) rung.set(name, delivery);
   });
+  // Each is heard when it ends, whenever the test comes to it.
+  for (const wait of waits) wait.catch(() => undefined);
   const consumers = () => Promise.all(declared.map(async name => (await scene.channel.checkQueue(name)).consumerCount));
   await eventually(async () => {
     assert.equal(
@@ -217,9 +219,7 @@ t.test('three hundred empty queues are waited for on a few channels, and each wa
   });
   // A queue that goes takes nothing else with it.
   await scene.delete(first);
-  await eventually(async () => {
-    await assert.rejects(waits[0] ?? Promise.resolve(), QueueGone);
-  });
+  await t.rejects(waits[0] ?? Promise.resolve(), QueueGone);
   t.equal(rung.get(second)?.lost.aborted, false);
   await rung.get(second)?.settle({ type: 'accept' });
   await scene.publish(third, 'bell');

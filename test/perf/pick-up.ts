@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { watch } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { EventEmitter, once } from 'node:events';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { RunnerProcess } from '../helpers/runner-process.ts';
@@ -51,6 +53,21 @@ const rowsOf = (kind: string, bareName: string, ours: readonly number[], bare: r
 const parsedBy = (runner: RunnerProcess) => (key: string) =>
   runner.next(event => event.event === 'expired' && event.experiment === key, 1, 30_000);
 
+/** The same of a program that prints keys, in a process of its own like the runner: what is between processes counts for both. */
+const measureBare = async (program: string, args: readonly string[], send: (key: string) => Promise<unknown>) => {
+  const file = new URL(`programs/${program}`, import.meta.url).pathname;
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = new EventEmitter();
+  createInterface({ input: child.stdout }).on('line', line => lines.emit(line));
+  try {
+    await once(lines, 'ready');
+    return await measure(send, key => once(lines, key));
+  } finally {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+};
+
 const startRunner = async (env: Readonly<Record<string, string>>): Promise<RunnerProcess> => {
   const runner = new RunnerProcess({ CLEAR_TEXT_MESSAGES: 'true', ...env });
   await runner.next(event => event.event === 'queue-found', 1, 30_000);
@@ -80,22 +97,7 @@ const rabbitmq = async (directory: string): Promise<Row[]> => {
   let runner: RunnerProcess | undefined;
   try {
     await declare();
-    let heard: ((body: string) => void) | undefined;
-    const { consumerTag } = await channel.consume(queue, message => {
-      if (!message) return;
-      heard?.(message.content.toString());
-      channel.ack(message);
-    });
-    const bare = await measure(
-      send,
-      key =>
-        new Promise<void>(resolve => {
-          heard = body => {
-            if ((JSON.parse(body) as { experiment: { key: string } }).experiment.key === key) resolve();
-          };
-        }),
-    );
-    await channel.cancel(consumerTag);
+    const bare = await measureBare('bare-consumer.ts', [needed('TEST_AMQP_URL'), queue], send);
     runner = await startRunner({
       AMQP_URL: needed('TEST_AMQP_URL'),
       AMQP_MGT_URL: needed('TEST_AMQP_MGT_URL'),
@@ -119,25 +121,7 @@ const directoryQueue = async (directory: string): Promise<Row[]> => {
     await writeFile(draft, request(key));
     await rename(draft, join(queue, key));
   };
-  let heard: (() => void) | undefined;
-  const watcher = watch(queue, () => {
-    heard?.();
-  });
-  const bare = await measure(
-    send,
-    key =>
-      new Promise<void>(resolve => {
-        heard = () => {
-          void (async () => {
-            if (!(await readdir(queue)).includes(key)) return;
-            JSON.parse(await readFile(join(queue, key), 'utf8'));
-            resolve();
-            await rm(join(queue, key), { force: true });
-          })().catch(() => undefined);
-        };
-      }),
-  );
-  watcher.close();
+  const bare = await measureBare('bare-watch.ts', [queue], send);
   const runner = await startRunner({ QUEUE_ROOT: root, QUEUE_MATCH: '^local_bench$', WORKING_DIR: directory });
   try {
     return rowsOf('directory', 'bare fs.watch', await measure(send, parsedBy(runner)), bare);
