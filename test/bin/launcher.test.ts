@@ -119,7 +119,7 @@ for (const shell of ['sh', 'bash', 'busybox']) {
       const [seen = '', handed = ''] = found.stdout.split('handed over:\n');
       t.match(seen, /^fd 9\n<serve><--slack-hook><hidden><--amqp-url=hidden>/);
       t.match(seen, /^PLAIN=p$/m);
-      t.notMatch(seen, /PGPASSWORD|AMQP_URL|RMQ_WORD|OTHER|two|lines/);
+      t.notMatch(seen, /PGPASSWORD|AMQP_URL|RMQ_WORD|OTHER|"two"|lines of/);
       const records = handed.split('\u0001\u0002').slice(0, -1);
       t.same(
         new Set(records),

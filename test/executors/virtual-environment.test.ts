@@ -47,6 +47,7 @@ const attempt = (t: Test, request: object, files: Readonly<Record<string, string
     identity: { number: 1 },
     delivery: { history: [] },
     record: { queue: 'q', attempt: 'a', began: false },
+    stagedAtMs: Date.now(),
     document: { set: (member: string, value: unknown) => set.set(member, value) },
     signal: new AbortController().signal,
   } as unknown as StagedAttempt;

@@ -1,11 +1,14 @@
+import assert from 'node:assert/strict';
 import { mergeMap, Subject, firstValueFrom, toArray } from 'rxjs';
 import t from 'tap';
 import { pull } from '../../lib/flow/pull.ts';
 import { sleep } from '../../lib/flow/wait.ts';
+import { eventually } from '../helpers/eventually.ts';
 
 t.test('asks for the next value only when the last is handed on', async t => {
   let out = 0;
   let most = 0;
+  let handedOn = 0;
   const credits = new Subject<void>();
   const until = new AbortController();
   const values = pull(async signal => {
@@ -18,13 +21,16 @@ t.test('asks for the next value only when the last is handed on', async t => {
     mergeMap(async value => {
       await sleep(1);
       out -= 1;
+      handedOn += 1;
       credits.next();
       return value;
     }),
     toArray(),
   );
   const all = firstValueFrom(values);
-  await sleep(50);
+  await eventually(() => {
+    assert.ok(handedOn > 4);
+  });
   until.abort();
   credits.next();
   t.ok((await all).length > 4);

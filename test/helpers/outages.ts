@@ -7,6 +7,7 @@ import { OutageScene, settledBy, settlementsOf } from './outage-scene.ts';
 import type { PrivateRabbitmq } from './private-rabbitmq.ts';
 import type { RunnerProcess } from './runner-process.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
+import { printedIn } from './printed.ts';
 
 const long = { timeoutMs: 60_000 };
 
@@ -47,7 +48,7 @@ export const carriesOn = async (t: Test, { scene, first, second, key, pid }: Awa
     throw error;
   });
   t.match(end, { settlement: 'accept', cause: 'completed' });
-  t.equal(await scene.output(key), `ran as ${String(pid)}\n`);
+  t.equal(printedIn(await scene.output(key)), `ran as ${String(pid)}\n`);
   await delay(1500);
   t.strictSame(scene.runs(), [pid], 'it was started once');
   t.equal(settlementsOf(first, key).length, 1, 'settled once');

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { eventually } from '../helpers/eventually.ts';
 import { PipelineScene, type SceneRequest } from '../helpers/pipeline-scene.ts';
 import { needService } from '../helpers/services.ts';
+import { printedIn } from '../helpers/printed.ts';
 
 const password = 'secret-of-the-registry';
 
@@ -62,7 +63,7 @@ exit 3`;
 
   const own = await it.submit({ ...local, own: true });
   t.match(await it.runner.settled(own), { settlement: 'accept', cause: 'completed' });
-  t.equal((await it.runner.output(own)).toString(), 'the own command of the image\n');
+  t.equal(printedIn((await it.runner.output(own)).toString()), 'the own command of the image\n');
   await it.isClean();
 });
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { openOutageScene, settledBy, settlementsOf } from '../helpers/outage-scene.ts';
+import { printedIn } from '../helpers/printed.ts';
 
 t.test(
   'a runner that is stopped past its lease finds its work with another, and stores nothing over it',
@@ -19,7 +20,7 @@ t.test(
     // By now both programs have ended, and only one runner has told.
     stopped.signal('SIGCONT');
     t.match(await settledBy(stopped, key), { settlement: 'none', cause: 'lease-lost' }, 'it says why it stood back');
-    t.equal(await scene.output(key), `ran as ${String(second)}\n`, 'the results of the newer attempt stand');
+    t.equal(printedIn(await scene.output(key)), `ran as ${String(second)}\n`, 'the results of the newer attempt stand');
     t.equal(settlementsOf(other, key).length, 1);
     t.match(await scene.fence(key), { attempt: 2, state: 'done' });
     t.strictSame(scene.runs(), [first, second], 'and nobody started it once more');

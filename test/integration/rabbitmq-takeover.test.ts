@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import t from 'tap';
 import { eventually } from '../helpers/eventually.ts';
 import { openOutageScene, settledBy, settlementsOf } from '../helpers/outage-scene.ts';
+import { printedIn } from '../helpers/printed.ts';
 
 t.test('a runner that is killed: another starts its work within the lease, counted', { timeout: 110_000 }, async t => {
   const scene = await openOutageScene(t);
@@ -20,7 +21,7 @@ t.test('a runner that is killed: another starts its work within the lease, count
   t.equal(leased.length, 2, 'the queues of the dead are there');
   scene.letEnd();
   t.match(await settledBy(other, key), { settlement: 'accept', cause: 'completed' });
-  t.equal(await scene.output(key), `ran as ${String(pid)}\n`);
+  t.equal(printedIn(await scene.output(key)), `ran as ${String(pid)}\n`);
   t.match(await scene.fence(key), { attempt: 2, state: 'done' }, 'the attempt of the dead counts');
   await eventually(
     async () => {

@@ -7,6 +7,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { RunnerProcess, type EventLine } from '../helpers/runner-process.ts';
 import { needService } from '../helpers/services.ts';
 import { openSqs } from '../helpers/sqs.ts';
+import { printedIn } from '../helpers/printed.ts';
 
 /** Fails where it is told to; where it is told to hang it does so at its first attempt, as long as its runner lives. */
 const program = `import os, sys, time
@@ -85,7 +86,10 @@ t.test("experiments of the client's own SQS queue run, and fail, to their end", 
     ['accept', 'reject', 'accept'],
   );
   const collected = await collect(t, { ...session, keys, directory: join(directory, 'back') });
-  t.equal(readFileSync(join(collected[keys[0] ?? '']?.artifacts['output'] ?? '', 'output'), 'utf8'), 'attempt 1\n');
+  t.equal(
+    printedIn(readFileSync(join(collected[keys[0] ?? '']?.artifacts['output'] ?? '', 'output'), 'utf8')),
+    'attempt 1\n',
+  );
   const [letter] = await sqs.deadLetters(queue);
   t.match(letter, { reason: 'exited', history: [{ cause: 'exited' }, { cause: 'exited' }, { cause: 'exited' }] });
   t.ok(letter?.body.includes(keys[1] ?? 'none'));

@@ -142,7 +142,7 @@ t.test('where no lease queue is allowed, work begins all the same and a release 
   await delivery?.begin(1, 'key');
   t.match(
     events.find(({ event }) => event === 'lease-unavailable'),
-    { fields: { kind: 'sqs', error: /createqueue/ } },
+    { fields: { why: /createqueue/ } },
   );
   await delivery?.settle({ type: 'release', delayMs: 1000 });
   t.match(calls('SendMessage'), [{ QueueUrl: url, MessageBody: 'body', DelaySeconds: 1 }]);
