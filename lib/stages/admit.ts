@@ -23,10 +23,10 @@ export interface AdmitContext {
 
 /**
  * Reserve all that the request asks for; the credit goes back as soon as that is decided.
- * In: RequestedAttempt. Out: AdmittedAttempt, its grant held and its attempt counted at the queue.
+ * In: RequestedAttempt. Out: AdmittedAttempt, its grant held.
  * Units: bytes, ms.
  * Errors: `expired` (accept), `no-room-ever` (given back, growing delay), `no-room` (given back after `holdMs`),
- * `runner-died` (too many attempts that nobody ended), `duplicate` (another attempt of it runs; given back), the signal's reason when it aborts while waiting.
+ * `runner-died` (too many attempts that nobody ended), the signal's reason when it aborts while waiting.
  * Source: spec "Which message to take, when", "Resources".
  */
 export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, AdmittedAttempt> =>
@@ -71,8 +71,6 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       grant.releaseDisk();
     });
     credit.release();
-    await delivery.begin(identity.number, request.key);
-    record.began = true;
     const admittedAtMs = use.now();
     endSpan(record, 'admitted', admittedAtMs);
     const waitedMs = admittedAtMs - queuedAtMs;

@@ -1,4 +1,4 @@
-import { defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
 import { AttemptError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
@@ -84,15 +84,27 @@ const take = async (attempt: PreparedAttempt, use: FenceContext, signal: AbortSi
   }
 };
 
-const isRefusal = (error: unknown): error is AttemptError =>
+const isRefusal = (error: unknown): boolean =>
   error instanceof AttemptError && (error.code === 'already-done' || error.code === 'duplicate');
 
+/** First the queue, which knows who else runs it: a duplicate must not put its mark over that of the attempt that runs. */
+const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void> => {
+  const { delivery, identity, request, record, signal } = attempt;
+  await delivery.begin(identity.number, request.key);
+  record.began = true;
+  await within(patienceMs, until => take(attempt, use, until), signal).catch((error: unknown) => {
+    if (isRefusal(error)) throw error;
+    if (!signal.aborted) use.emit('fence-failed', { error: messageOf(error) }, record);
+  });
+};
+
 /**
- * Write this attempt's mark into the experiment's metadata store while `stages` get it ready; nothing is started before it
- * stands. An older attempt that wakes up late finds a newer one there, and a message about something done needs no run. A
- * metadata store that fails holds nobody up for longer than 10 s.
- * In: PreparedAttempt. Out: what the stages make of it.
- * Errors: those of the stages; `already-done` (accept), `duplicate` (given back).
+ * Say at the queue and in the experiment's metadata store that this attempt begins, while `stages` get it ready; nothing is
+ * started before both know. An older attempt that wakes up late finds the mark of a newer one, and a message about something
+ * done needs no run. A metadata store that fails holds nobody up for longer than 10 s.
+ * In: PreparedAttempt. Out: what the stages make of it, the attempt counted at its queue.
+ * Errors: those of the stages, once it is known whether the attempt began; those of Delivery.begin; `already-done` (accept),
+ * `duplicate` (given back).
  * Source: docs/design.md, "Fence".
  */
 export const fence = (
@@ -101,16 +113,16 @@ export const fence = (
 ): OperatorFunction<PreparedAttempt, ReadyAttempt> =>
   mergeMap(attempt =>
     defer(() => {
-      const taken = within(patienceMs, signal => take(attempt, use, signal), attempt.signal).catch((error: unknown) => {
-        if (isRefusal(error)) return error;
-        if (!attempt.signal.aborted) use.emit('fence-failed', { error: messageOf(error) }, attempt.record);
-        return undefined;
-      });
+      const begun = begin(attempt, use);
+      begun.catch(() => undefined);
       return of(attempt).pipe(
         stages,
+        catchError(async (error: unknown) => {
+          await begun;
+          throw error;
+        }),
         mergeMap(async ready => {
-          const refusal = await taken;
-          if (refusal) throw refusal;
+          await begun;
           attempt.signal.throwIfAborted();
           return ready;
         }),

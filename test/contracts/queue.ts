@@ -257,9 +257,12 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
       await harness.publish(name, body);
       await delay(15);
     }
-    const [accepted, retried, rejected] = [await take(queue), await take(queue), await take(queue)];
-    await Promise.all([accepted, retried, rejected].map(one => one.begin(1, one.body.toString())));
+    const taken = [await take(queue), await take(queue), await take(queue)];
+    await Promise.all(taken.map(one => one.begin(1, one.body.toString())));
     await delay(500);
+    const named = (body: string) => taken.find(one => one.body.toString() === body);
+    const [accepted, retried, rejected] = [named('accept'), named('retry'), named('reject')];
+    if (!accepted || !retried || !rejected) throw new Error('not every message came');
     await rejected.settle({ type: 'reject', reason: 'artifact-missing', message: 'no such object', history: [entry] });
     await retried.settle({ type: 'retry', attempt: 1, history: [entry] });
     await accepted.settle({ type: 'accept' });

@@ -134,7 +134,7 @@ t.test("what the queue's own policy took is found where it leads, and others' me
   t.ok((await operator.queues(never)).includes(queue));
   const found = await all(operator, queue);
   t.strictSame(bodies(found), ['a', 'b']);
-  t.match(found[0], { queue, place: graveyard, reason: 'rejected' });
+  t.match(found[0], { queue, place: graveyard, reason: 'exited', message: 'why a' });
   await operator.visit(queue, letter => (letter.body.toString() === 'a' ? 'requeue' : 'drop'), never);
   t.equal((await scene.channel.checkQueue(graveyard)).messageCount, 1);
   const again = await scene.broker.open(queue).receive(never);

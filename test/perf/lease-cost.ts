@@ -2,14 +2,13 @@ import type { Bench } from './bench.ts';
 import { isSettled, Load } from './load.ts';
 import { withUser } from '../helpers/rabbitmq-user.ts';
 
-const count = 200;
+const count = 100;
 const slots = 2;
 
 /** Wall time of `count` no-op experiments, ms, and the runner's CPU time for them, s. */
 const measure = async (load: Load, env: Readonly<Record<string, string>>) => {
   const queue = await load.queue();
   const runner = await load.runner(slots, { ...env, QUEUE_MATCH: `^${queue}$` }, 1);
-  const isLeased = !runner.events.some(({ event }) => event === 'lease-unavailable');
   const warm = runner.next(isSettled, 10);
   for (let i = 0; i < 10; i++) await load.publish(queue, 'nothing.py');
   await warm;
@@ -19,6 +18,7 @@ const measure = async (load: Load, env: Readonly<Record<string, string>>) => {
   await done;
   const wallMs = performance.now() - startedAt;
   const cpuSeconds = runner.cpuSeconds - cpuBefore;
+  const isLeased = !runner.events.some(({ event }) => event === 'lease-unavailable');
   await runner.stop();
   return { wallMs, cpuSeconds, isLeased };
 };

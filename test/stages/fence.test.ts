@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { lastValueFrom, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { lastValueFrom, mergeMap, of, throwError, type OperatorFunction } from 'rxjs';
 import t, { type Test } from 'tap';
-import { StoreError } from '../../lib/errors.ts';
+import { AttemptError, StoreError } from '../../lib/errors.ts';
 import type { AttemptIdentity, FenceMark, PreparedAttempt, ReadyAttempt } from '../../lib/model/attempt.ts';
 import type { Cause, HistoryEntry } from '../../lib/model/outcome.ts';
 import { fence } from '../../lib/stages/fence.ts';
@@ -22,6 +22,7 @@ interface Parts {
   readonly accession?: string;
   readonly submitted?: number;
   readonly history?: readonly HistoryEntry[];
+  readonly begin?: PreparedAttempt['delivery']['begin'];
 }
 
 const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
@@ -31,10 +32,11 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
   const bus = createEventBus();
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
-  const attempt = ({ number = 1, accession = 'one', submitted = 100, history = [] }: Parts = {}): PreparedAttempt => {
+  const attempt = (parts: Parts = {}): PreparedAttempt => {
+    const { number = 1, accession = 'one', submitted = 100, history = [], begin = () => Promise.resolve() } = parts;
     const made = makeAttempt({ home, artifacts: [] });
     const identity: AttemptIdentity = { ...made.identity, number, accession };
-    const delivery = { history } as unknown as PreparedAttempt['delivery'];
+    const delivery = { history, begin } as unknown as PreparedAttempt['delivery'];
     return { ...made, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
   };
   const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => nowMs };
@@ -65,6 +67,32 @@ t.test('an attempt writes its mark while it is made ready, and its end after tha
   await ready(second);
   await end(second, 'completed');
   t.match(await mark(), { attempt: 2, accession: 'two', state: 'done' });
+});
+
+t.test('an attempt that its queue refuses leaves the mark of the one that runs', async t => {
+  const { attempt, ready, mark } = rig(t);
+  await ready(attempt());
+  const begin = () => Promise.reject(new AttemptError('duplicate', 'another attempt of it runs'));
+  await t.rejects(ready(attempt({ accession: 'twin', begin })), { code: 'duplicate' });
+  t.match(await mark(), { accession: 'one' });
+});
+
+t.test('a failure to get it ready is told when it is known whether the attempt began', async t => {
+  const { attempt, ready } = rig(t);
+  const beginning = gate();
+  let told = false;
+  const one = attempt({ begin: () => beginning.wait() });
+  const readied = ready(
+    one,
+    mergeMap(() => throwError(() => new AttemptError('artifact-missing', 'no such object'))),
+  ).catch((error: unknown) => {
+    told = true;
+    return error;
+  });
+  await new Promise(resolve => setTimeout(resolve, 20));
+  t.equal(told, false);
+  beginning.open();
+  t.match(await readied, { code: 'artifact-missing' });
 });
 
 t.test('a second message about something that is done is not run', async t => {

@@ -18,8 +18,11 @@ const deathIn = (headers: Headers, queue: string): Death | undefined => {
   return Array.isArray(deaths) ? (deaths as Death[]).find(death => death.queue === queue) : undefined;
 };
 
-/** Whether a message in a queue that a dead-letter policy leads to came out of `queue`. */
-export const diedIn = (message: GetMessage, queue: string): boolean => deathIn(headersOf(message), queue) !== undefined;
+/** Whether a message in a queue that a dead-letter policy leads to came out of `queue`: a runner put it there, or the broker. */
+export const diedIn = (message: GetMessage, queue: string): boolean => {
+  const headers = headersOf(message);
+  return headers['studioml-queue'] === queue || deathIn(headers, queue) !== undefined;
+};
 
 const text = (value: unknown, otherwise: string): string => (typeof value === 'string' ? value : otherwise);
 

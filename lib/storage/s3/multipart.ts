@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreError } from '../../errors.ts';
 import type { S3Bucket } from './bucket.ts';
 import type { Part } from './parts.ts';
@@ -98,6 +99,25 @@ const sendParts = async (
 };
 
 /**
+ * Take an unfinished upload away, until the store says that there is none: a part that was under way when it was aborted may be
+ * stored after that. Source: S3 API reference, AbortMultipartUpload.
+ */
+const takeAway = async ({ bucket, target, key }: MultipartUpload, UploadId: string): Promise<void> => {
+  const signal = AbortSignal.timeout(cleanUpMs);
+  for (let waitMs = 50; ; waitMs *= 2) {
+    try {
+      await bucket.call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
+        client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), options),
+      );
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'missing') return;
+      throw error;
+    }
+    await sleep(waitMs, undefined, { signal });
+  }
+};
+
+/**
  * Store an object in parts. Nothing of it is left when this fails: the parts are taken away again.
  * Source: S3 API reference, CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
  */
@@ -117,12 +137,7 @@ export const putInParts = async (
     if (ETag === undefined) throw new StoreError('unavailable', 'put failed: an upload got no etag', { store, key });
     return { etag: ETag };
   } catch (error) {
-    await bucket
-      .call(
-        { operation: 'put', key, signal: AbortSignal.timeout(cleanUpMs), repeatable: true },
-        (sdk, client, options) => client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), options),
-      )
-      .catch(() => undefined);
+    await takeAway(upload, UploadId).catch(() => undefined);
     throw error;
   }
 };
