@@ -80,6 +80,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
+    use.confinement.groups.warmUp();
     const { request, workspace, grant, document, signal, record } = attempt;
     const program = await programOf(attempt);
     const interpreter = await choose(request.pythonVersion);

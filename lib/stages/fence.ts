@@ -64,12 +64,19 @@ const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | und
   return fence;
 };
 
-const take = async (attempt: PreparedAttempt, use: FenceContext, signal: AbortSignal): Promise<void> => {
+/** @param begun resolves when the queue knows of the attempt; what stands there is read meanwhile */
+const take = async (
+  attempt: PreparedAttempt,
+  use: FenceContext,
+  begun: Promise<void>,
+  signal: AbortSignal,
+): Promise<void> => {
   const metadata = use.locateMetadata(attempt);
   if (!metadata) return;
   const place = fenceBeside(metadata);
   for (;;) {
     const found = await readFence(place, signal);
+    await begun;
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());
@@ -90,12 +97,15 @@ const isRefusal = (error: unknown): boolean =>
 /** First the queue, which knows who else runs it: a duplicate must not put its mark over that of the attempt that runs. */
 const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void> => {
   const { delivery, identity, request, record, signal } = attempt;
-  await delivery.begin(identity.number, request.key);
-  record.began = true;
-  await within(patienceMs, until => take(attempt, use, until), signal).catch((error: unknown) => {
-    if (isRefusal(error)) throw error;
-    if (!signal.aborted) use.emit('fence-failed', { error: messageOf(error) }, record);
+  const begun = delivery.begin(identity.number, request.key).then(() => {
+    record.began = true;
   });
+  const taken = within(patienceMs, until => take(attempt, use, begun, until), signal).catch((error: unknown) => error);
+  await begun;
+  const failure = await taken;
+  if (failure === undefined) return;
+  if (isRefusal(failure)) throw failure;
+  if (!signal.aborted) use.emit('fence-failed', { error: messageOf(failure) }, record);
 };
 
 /**

@@ -32,7 +32,9 @@ const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Ma
 const assertWhole = async (plain: Plain, ours: Ours, input: string, output: string): Promise<void> => {
   const [read, written] = await Promise.all([stat(input), stat(output)]);
   const { lines, applied } = ours.counts;
-  if (ours.cause !== 'completed' || lines !== LINES || applied !== plain.parsed || read.size !== written.size) {
+  // After what was printed the runner says what each part took.
+  const isWhole = written.size >= read.size && written.size < read.size + 1000;
+  if (ours.cause !== 'completed' || lines !== LINES || applied !== plain.parsed || !isWhole) {
     throw new Error(`the merge did not do its work: ${JSON.stringify(ours)}, ${written.size} of ${read.size} bytes`);
   }
 };
