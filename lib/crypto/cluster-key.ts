@@ -1,8 +1,10 @@
-import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, webcrypto, type KeyObject } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 
 /** A cluster's private key, ready for use. */
 export interface ClusterKey {
-  readonly decrypt: webcrypto.CryptoKey;
+  /** RSA-OAEP, SHA-256, on the thread pool. Rejects where it is not sealed for this key. */
+  readonly decrypt: (sealed: Buffer) => Promise<ArrayBuffer>;
   /** Bytes of what is sealed with it. */
   readonly sealedBytes: number;
   /** The public half, PKCS#1 in PEM: tells keys apart, and is what clients get. */
@@ -14,6 +16,27 @@ const minBits = 2048;
 
 const publicPemOf = (key: KeyObject): string =>
   (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'pkcs1', format: 'pem' }) as string;
+
+/** Threads of Node's pool that one key may keep busy. */
+const threads = Math.min(4, availableParallelism());
+
+/** Node holds a lock on a key while it works with it, so one key is one thread: copies take turns. */
+const decryptWith = (key: KeyObject): ClusterKey['decrypt'] => {
+  const der = key.export({ type: 'pkcs1', format: 'der' });
+  const copies = Array.from({ length: threads }, () =>
+    createPrivateKey({ key: der, format: 'der', type: 'pkcs1' }).toCryptoKey(
+      { name: 'RSA-OAEP', hash: 'SHA-256' },
+      false,
+      ['decrypt'],
+    ),
+  );
+  let turn = 0;
+  return async sealed => {
+    const copy = copies[turn++ % copies.length];
+    if (!copy) throw new Error('a key has at least one copy');
+    return webcrypto.subtle.decrypt({ name: 'RSA-OAEP' }, copy, sealed);
+  };
+};
 
 /** People write files with a newline at their end that is no part of the passphrase. */
 const withoutNewline = (passphrase: string): string => passphrase.replace(/\r?\n$/, '');
@@ -55,7 +78,7 @@ export const readClusterKey = (bytes: Buffer, passphrase?: Buffer): ClusterKey =
     throw new Error(`its key has ${String(modulusLength)} bits; expected ${String(minBits)} or more`);
   }
   return {
-    decrypt: key.toCryptoKey({ name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['decrypt']),
+    decrypt: decryptWith(key),
     sealedBytes: modulusLength / 8,
     publicPem: publicPemOf(key),
   };

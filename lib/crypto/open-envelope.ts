@@ -1,4 +1,3 @@
-import { webcrypto } from 'node:crypto';
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import { AttemptError } from '../errors.ts';
 import { decodeBase64 } from './base64.ts';
@@ -26,7 +25,7 @@ const partsOf = (payload: string): { readonly sealedKey: Buffer; readonly box: B
 const openKey = async (sealedKey: Buffer, { decrypt, sealedBytes }: ClusterKey): Promise<Buffer | undefined> => {
   if (sealedKey.length !== sealedBytes) return undefined;
   try {
-    return Buffer.from(await webcrypto.subtle.decrypt({ name: 'RSA-OAEP' }, decrypt, sealedKey));
+    return Buffer.from(await decrypt(sealedKey));
   } catch {
     return undefined;
   }

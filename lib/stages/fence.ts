@@ -1,5 +1,5 @@
 import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
-import { AttemptError, messageOf, StoreError } from '../errors.ts';
+import { asError, AttemptError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
 import { fenceBeside, readFence, writeFence } from '../storage/fence.ts';
@@ -104,7 +104,7 @@ const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void>
   await begun;
   const failure = await taken;
   if (failure === undefined) return;
-  if (isRefusal(failure)) throw failure;
+  if (isRefusal(failure)) throw asError(failure);
   if (!signal.aborted) use.emit('fence-failed', { error: messageOf(failure) }, record);
 };
 
