@@ -2,7 +2,7 @@ import { randomBytes, webcrypto } from 'node:crypto';
 import { xsalsa20poly1305 } from '@noble/ciphers/salsa.js';
 import fc from 'fast-check';
 import t from 'tap';
-import { readClusterKey } from '../../lib/crypto/cluster-key.ts';
+import { readClusterKey, type ClusterKey } from '../../lib/crypto/cluster-key.ts';
 import { openPayload } from '../../lib/crypto/open-envelope.ts';
 import { createSealer } from '../../lib/crypto/seal.ts';
 import type { AttemptError } from '../../lib/errors.ts';

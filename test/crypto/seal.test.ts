@@ -11,7 +11,7 @@ const open = (sealed: string): Buffer => {
     { key: privateKey, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' },
     Buffer.from(key),
   );
-  return Buffer.from(xsalsa20poly1305(symmetric, Buffer.from(box.slice(0, 24))).decrypt(Buffer.from(box.slice(24))));
+  return Buffer.from(xsalsa20poly1305(symmetric, Buffer.from(box.subarray(0, 24))).decrypt(Buffer.from(box.subarray(24))));
 };
 
 t.test('what is sealed opens with the private key, whatever its size', async t => {
