@@ -109,7 +109,9 @@ export const createConfinement = ({ groups, watch }: ConfinementSettings, limits
       const kills = group?.outOfMemoryKills() ?? 0;
       const refusedStarts = group?.refusedStarts() ?? 0;
       const [seen] = await Promise.all([watched?.end(), remove()]);
-      const peakBytes = memoryPeakBytes ?? seen?.memoryPeakBytes ?? 0;
+      // Whoever was killed at a ceiling had reached it; the kernel's own mark may lag far behind that.
+      const reached = kills > 0 ? (ceilingBytes ?? 0) : 0;
+      const peakBytes = Math.max(memoryPeakBytes ?? 0, seen?.memoryPeakBytes ?? 0, reached);
       const usage: Usage = {
         ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
         ...(peakBytes > 0 ? { memoryBytes: peakBytes } : {}),

@@ -92,7 +92,11 @@ export const createWatch = ({ availableBytes, reserveBytes }: WatchSettings): Wa
     const limitBytes = run.memoryBytes;
     const exceeded = { resource: 'memory', limitBytes, usedBytes: state.peakBytes } as const;
     const kills = run.group?.outOfMemoryKills() ?? 0;
-    if (kills > state.kills) exceed(state, { ...exceeded, because: run.isCeiling ? 'ceiling' : 'shortage' });
+    if (kills > state.kills) {
+      // It was at its ceiling then, whatever the last look saw of it.
+      const usedBytes = run.isCeiling ? Math.max(limitBytes, state.peakBytes) : state.peakBytes;
+      exceed(state, { ...exceeded, usedBytes, because: run.isCeiling ? 'ceiling' : 'shortage' });
+    }
     state.kills = kills;
     if (limitBytes > 0 && state.usedBytes > limitBytes) {
       if (run.isCeiling && !run.group?.controlsMemory) exceed(state, { ...exceeded, because: 'ceiling' });
