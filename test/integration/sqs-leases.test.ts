@@ -94,8 +94,8 @@ t.test('what a runner that died had not begun comes home uncounted', async t => 
 t.test('work that takes longer than its visibility timeout and its receipt is kept, and settled once', async t => {
   const scene = await open(t);
   if (!scene) return;
-  const broker = scene.brokerWith({ leaseMs: 6000, ceilingMs: 3000 });
-  const other = scene.brokerWith({ leaseMs: 6000 });
+  const broker = scene.brokerWith({ leaseMs: 15_000, ceilingMs: 4000 });
+  const other = scene.brokerWith({ leaseMs: 15_000 });
   t.teardown(() => Promise.all([broker.close(), other.close()]));
   await scene.publish(scene.name, 'long');
   const before = await leaseQueues(scene);
