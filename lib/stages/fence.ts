@@ -19,6 +19,9 @@ const patienceMs = 10_000;
 const longestMs = 96 * 3_600_000;
 const storingMs = 3_600_000;
 
+/** Nobody else gets the message so soon after it was seen to be ours, ms: what is over by then needs no look. */
+const freshMs = 2000;
+
 const isPrecondition = (error: unknown): boolean => error instanceof StoreError && error.code === 'precondition';
 
 /** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
@@ -48,11 +51,14 @@ const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMar
 /** The fence with our mark on it. */
 const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | undefined, now: () => number) => {
   let etag = written;
+  let seenAtMs = performance.now();
   const fence: AttemptFence = {
     look: async signal => {
+      if (performance.now() - seenAtMs < freshMs) return undefined;
       const found = await readFence(place, signal);
       if (found?.mark && found.mark.accession !== mark.accession) return found.mark;
       etag = found?.etag;
+      seenAtMs = performance.now();
       return undefined;
     },
     end: async (state, signal) => {

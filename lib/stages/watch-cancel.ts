@@ -47,8 +47,7 @@ export const watchCancel = (
         await firstLook;
         signal.throwIfAborted();
         void whileRunning(use.lookEveryMs, look, AbortSignal.any([over.signal, signal]));
-        // After the start itself, which comes with the next microtask.
-        setImmediate(() => void attempt.experimentRecord.set({ status: 'running', startedAtMs: use.now() }));
+        attempt.experimentRecord.setSoon({ status: 'running', startedAtMs: use.now() });
         return ready;
       };
       return of({ ...attempt, signal }).pipe(

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createConfinement, type Limits } from '../../lib/executors/confinement.ts';
+import { createLauncher } from '../../lib/executors/launcher.ts';
 import { startProcess } from '../../lib/executors/process.ts';
 import { createWatch } from '../../lib/executors/watch.ts';
 import type { Run } from '../../lib/model/attempt.ts';
@@ -54,6 +55,7 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     },
   );
   const kill = new AbortController();
+  const marker = `STUDIOML_EXPERIMENT=${name}`;
   const env = { PATH: process.env['PATH'] ?? '', STUDIOML_EXPERIMENT: name };
   // The name as an argument: a process that emptied its environment is still known by it.
   const command = { file: '/usr/bin/env', args: ['python3', join(programs, program), name], cwd: placeOf(t), env };
@@ -61,8 +63,8 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     signal: new AbortController().signal,
     graceMs: 500,
     kill: kill.signal,
-    marker: `STUDIOML_EXPERIMENT=${name}`,
-    confinement,
+    marker,
+    launcher: createLauncher(confinement, marker, Date.now()),
   });
   t.teardown(async () => {
     kill.abort();
@@ -166,10 +168,26 @@ t.test('variables whose names no shell could write arrive too', async t => {
   const env = { 'odd.name': "it's $HOME", PLAIN: 'x y' };
   const command = { file: '/usr/bin/env', args: [], cwd: '/', env };
   const signal = new AbortController().signal;
-  const run = await startProcess(command, { signal, graceMs: 0, marker: 'PLAIN=x y', confinement });
+  const launcher = createLauncher(confinement, 'MARK=y', Date.now());
+  const run = await startProcess(command, { signal, graceMs: 0, marker: 'MARK=y', launcher });
   const { out } = await drained(run);
   t.match(out, "odd.name=it's $HOME\n");
   t.match(out, 'PLAIN=x y\n');
+});
+
+t.test('who waits to become a program ends without a trace when it is not needed', async t => {
+  const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
+  const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
+  const name = `unneeded-${randomUUID()}`;
+  const confinement = createConfinement({ groups: opened, watch }, { name, directory: t.testdir({}), ...limits });
+  const launcher = createLauncher(confinement, `MARK=${name}`, Date.now());
+  t.ok(launcher.isWaiting);
+  launcher.discard();
+  t.notOk(launcher.isWaiting);
+  await eventually(() => {
+    assert.ok(!isAlive(launcher.child.pid ?? 0));
+    assert.ok(!confinement.group?.joins.some(existsSync));
+  });
 });
 
 t.test('a program that is not there leaves no control group', async t => {
@@ -181,7 +199,8 @@ t.test('a program that is not there leaves no control group', async t => {
   );
   const command = { file: '/nowhere/python', args: [], cwd: '/', env: {} };
   const signal = new AbortController().signal;
-  await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', confinement }), {
+  const launcher = createLauncher(confinement, 'X=y', Date.now());
+  await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', launcher }), {
     code: 'no-such-program',
   });
   await eventually(() => {
