@@ -51,14 +51,14 @@ const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMar
 /** The fence with our mark on it. */
 const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | undefined, now: () => number) => {
   let etag = written;
-  let seenAtMs = performance.now();
+  let seenAtMs = now();
   const fence: AttemptFence = {
     look: async signal => {
-      if (performance.now() - seenAtMs < freshMs) return undefined;
+      if (now() - seenAtMs < freshMs) return undefined;
       const found = await readFence(place, signal);
       if (found?.mark && found.mark.accession !== mark.accession) return found.mark;
       etag = found?.etag;
-      seenAtMs = performance.now();
+      seenAtMs = now();
       return undefined;
     },
     end: async (state, signal) => {
