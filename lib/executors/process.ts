@@ -72,9 +72,9 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   const { signal, graceMs, kill, maxDurationMs, marker, launcher, onSurvivors, now = Date.now } = settings;
   signal.throwIfAborted();
   const startedAtMs = now();
-  const bornAtMs = launcher?.startedAtMs ?? startedAtMs;
+  const bornAtMs = launcher?.shell.startedAtMs ?? startedAtMs;
   const confinement = launcher?.confinement;
-  const child = launcher?.child ?? startAlone(command);
+  const child = launcher?.shell.child ?? startAlone(command);
   const { pid } = child;
   try {
     await launcher?.launch(command);

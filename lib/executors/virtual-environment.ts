@@ -3,6 +3,7 @@ import type { AttemptRecord, Command, PreparedAttempt, StagedAttempt } from '../
 import type { Emit } from '../telemetry/events.ts';
 import { createConfinement, type ConfinementSettings } from './confinement.ts';
 import { createLauncher, type Launcher } from './launcher.ts';
+import { createSpareShell } from './shells.ts';
 import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
@@ -107,7 +108,6 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     };
   };
 
-  const markedAs = (attempt: PreparedAttempt) => `STUDIOML_EXPERIMENT=${markerOf(attempt)}`;
   const createLauncherFor = (attempt: PreparedAttempt): Launcher => {
     const { record, grant, workspace } = attempt;
     const { cores, memoryBytes, diskBytes } = grant.amounts;
@@ -123,8 +123,9 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
       },
     });
-    return createLauncher(confinement, markedAs(attempt), now());
+    return createLauncher(shells.take(), confinement);
   };
+  const shells = createSpareShell(now);
   const launchers = new WeakMap<AttemptRecord, Launcher>();
 
   return {
@@ -133,23 +134,25 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     standBy: attempt => {
       const launcher = createLauncherFor(attempt);
       launchers.set(attempt.record, launcher);
-      attempt.scope.add('launcher', launcher.discard);
+      attempt.scope.add('launcher', () => launcher.discard());
     },
     provision,
-    start: attempt => {
+    start: async attempt => {
       const { command, signal, record } = attempt;
       const standing = launchers.get(record);
-      return startProcess(command, {
+      const run = await startProcess(command, {
         signal,
         launcher: standing?.isWaiting ? standing : createLauncherFor(attempt),
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: longestRunMs(attempt),
-        marker: markedAs(attempt),
+        marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
         onSurvivors: pids => {
           emit('kill-incomplete', { pids: pids.join(' ') }, record);
         },
       });
+      setImmediate(() => shells.refill());
+      return run;
     },
   };
 };

@@ -142,7 +142,7 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
 };
 
 /** For an experiment whose request names no metadata store. */
-export const noRecord: ExperimentRecord = { 
+export const noRecord: ExperimentRecord = {
   isStopped: () => Promise.resolve(false),
   set: () => Promise.resolve(),
   setSoon: () => undefined,

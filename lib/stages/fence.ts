@@ -1,4 +1,5 @@
-import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { setImmediate } from 'node:timers/promises';
+import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
@@ -80,6 +81,8 @@ const take = async (
   const metadata = use.locateMetadata(attempt);
   if (!metadata) return;
   const place = fenceBeside(metadata);
+  // What is said to the queue goes out first: it takes longest.
+  await setImmediate();
   for (;;) {
     const found = await readFence(place, signal);
     await begun;
@@ -131,7 +134,7 @@ export const fence = (
     defer(() => {
       const begun = begin(attempt, use);
       begun.catch(() => undefined);
-      return of(attempt).pipe(
+      return from(setImmediate(attempt)).pipe(
         stages,
         catchError(async (error: unknown) => {
           await begun;

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { defer, finalize, map, mergeMap, of, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import { whileRunning } from '../flow/while-running.ts';
@@ -42,7 +43,10 @@ export const watchCancel = (
         use.emit('cancelled', { by }, attempt.record);
         cancel.abort(new AttemptError('cancelled', 'its user stopped it', { by }));
       };
-      const firstLook = within(use.firstLookMs, look, over.signal).catch(() => undefined);
+      // The queue is told first that the attempt begins: it takes longest.
+      const firstLook = setImmediate()
+        .then(() => within(use.firstLookMs, look, over.signal))
+        .catch(() => undefined);
       const start = async (ready: ReadyAttempt): Promise<ReadyAttempt> => {
         await firstLook;
         signal.throwIfAborted();

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { createConfinement, type Limits } from '../../lib/executors/confinement.ts';
 import { createLauncher } from '../../lib/executors/launcher.ts';
 import { startProcess } from '../../lib/executors/process.ts';
+import { startShell } from '../../lib/executors/shells.ts';
 import { createWatch } from '../../lib/executors/watch.ts';
 import type { Run } from '../../lib/model/attempt.ts';
 import { noControlGroups, openControlGroups, type ControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
@@ -64,7 +65,7 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     graceMs: 500,
     kill: kill.signal,
     marker,
-    launcher: createLauncher(confinement, marker, Date.now()),
+    launcher: createLauncher(startShell(Date.now), confinement),
   });
   t.teardown(async () => {
     kill.abort();
@@ -168,8 +169,8 @@ t.test('variables whose names no shell could write arrive too', async t => {
   const env = { 'odd.name': "it's $HOME", PLAIN: 'x y' };
   const command = { file: '/usr/bin/env', args: [], cwd: '/', env };
   const signal = new AbortController().signal;
-  const launcher = createLauncher(confinement, 'MARK=y', Date.now());
-  const run = await startProcess(command, { signal, graceMs: 0, marker: 'MARK=y', launcher });
+  const launcher = createLauncher(startShell(Date.now), confinement);
+  const run = await startProcess(command, { signal, graceMs: 0, marker: 'PLAIN=x y', launcher });
   const { out } = await drained(run);
   t.match(out, "odd.name=it's $HOME\n");
   t.match(out, 'PLAIN=x y\n');
@@ -180,12 +181,12 @@ t.test('who waits to become a program ends without a trace when it is not needed
   const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
   const name = `unneeded-${randomUUID()}`;
   const confinement = createConfinement({ groups: opened, watch }, { name, directory: t.testdir({}), ...limits });
-  const launcher = createLauncher(confinement, `MARK=${name}`, Date.now());
+  const launcher = createLauncher(startShell(Date.now), confinement);
   t.ok(launcher.isWaiting);
   launcher.discard();
   t.notOk(launcher.isWaiting);
   await eventually(() => {
-    assert.ok(!isAlive(launcher.child.pid ?? 0));
+    assert.ok(!isAlive(launcher.shell.child.pid ?? 0));
     assert.ok(!confinement.group?.joins.some(existsSync));
   });
 });
@@ -199,7 +200,7 @@ t.test('a program that is not there leaves no control group', async t => {
   );
   const command = { file: '/nowhere/python', args: [], cwd: '/', env: {} };
   const signal = new AbortController().signal;
-  const launcher = createLauncher(confinement, 'X=y', Date.now());
+  const launcher = createLauncher(startShell(Date.now), confinement);
   await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', launcher }), {
     code: 'no-such-program',
   });

@@ -51,7 +51,16 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     begin: async (attempt, key) => {
       lost.signal.throwIfAborted();
       if (!leases) return;
-      const { entry, refusal } = await leases.take({ queue: queue.name, message, attempt, key, channel, inTurn, live, ended });
+      const { entry, refusal } = await leases.take({
+        queue: queue.name,
+        message,
+        attempt,
+        key,
+        channel,
+        inTurn,
+        live,
+        ended,
+      });
       onChannel.letGo();
       hold = holdInLease(settings, leases, entry);
       hear(hold);
