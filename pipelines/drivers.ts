@@ -23,6 +23,7 @@ import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
+import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
@@ -112,6 +113,7 @@ const measure = async (options: Options) => ({
 
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
+  const tls = readS3Tls(options);
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
@@ -148,6 +150,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     allowRunnerCredentials: options.allowRunnerCredentials,
     fileRoots: options.fileRoots,
     defaultRegion: process.env['AWS_DEFAULT_REGION'],
+    tls,
     ...(settings.redirect ? { redirect: settings.redirect } : {}),
   };
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>

@@ -12,6 +12,7 @@ import { listObjects } from './s3/list.ts';
 import { putInParts } from './s3/multipart.ts';
 import { inParts } from './s3/parts.ts';
 import type { Part } from './s3/parts.ts';
+import type { S3Tls } from './s3/tls.ts';
 
 export interface S3Place {
   /** `http(s)://host[:port]`, addressed path style; absent: AWS itself in `region`. */
@@ -20,6 +21,8 @@ export interface S3Place {
   readonly region: string;
   readonly bucket: string;
   readonly credentials: S3Credentials;
+  /** Where the system's authorities are not enough. */
+  readonly tls?: S3Tls | undefined;
   /** Longer streams are stored in parts of this size, each held in memory; at least 5 MiB. Default 8 MiB: up to 78 GiB. */
   readonly partBytes?: number;
   /** Parts of one object that are under way at once. Default 2. */
@@ -83,10 +86,10 @@ const put = async (
  * Source: S3 API reference.
  */
 export const createS3Store = (options: S3Place): ObjectStore => {
-  const { endpoint, region, bucket, credentials, connectMs = 5_000, idleMs = 60_000 } = options;
+  const { endpoint, region, bucket, credentials, tls, connectMs = 5_000, idleMs = 60_000 } = options;
   const host = endpoint === undefined ? `s3.${region}.amazonaws.com` : new URL(endpoint).host;
   const name = `s3://${host}/${bucket}`;
-  const calls = createS3Bucket({ endpoint, region, credentials, connectMs, idleMs }, name);
+  const calls = createS3Bucket({ endpoint, region, credentials, tls, connectMs, idleMs }, name);
   const checked = (operation: string, key: string): string => {
     const climbs = key.split('/').some(part => part === '.' || part === '..');
     if (key !== '' && !climbs && !key.includes('\0') && key.isWellFormed()) return key;

@@ -34,6 +34,8 @@ for (const [qualified, store, key, more] of [
   ['s3://s3.eu-central-1.amazonaws.com/buck/a', 's3://s3.eu-central-1.amazonaws.com/buck', 'a', {}],
   ['s3://my.buck.s3.eu-west-1.amazonaws.com/a/b', 's3://s3.eu-west-1.amazonaws.com/my.buck', 'a/b', {}],
   ['s3://s3.amazonaws.com/buck/a', 's3://s3.us-east-1.amazonaws.com/buck', 'a', {}],
+  ['s3://buck.s3-us-west-2.amazonaws.com/a/b', 's3://s3.us-west-2.amazonaws.com/buck', 'a/b', {}],
+  ['s3://s3.dualstack.eu-west-1.amazonaws.com/buck/a', 's3://s3.eu-west-1.amazonaws.com/buck', 'a', {}],
   ['s3://minio/x/y', 's3://minio/studio', 'k#?1', { bucket: 'studio', key: 'k#?1' }],
   ['s3://minio', 's3://minio/studio', 'k', { bucket: 'studio', key: 'k' }],
   ['file:///srv/store/b/k%20e', 'file:///srv/store/b', 'k e', {}],
@@ -46,6 +48,24 @@ for (const [qualified, store, key, more] of [
     t.equal(found?.key, key);
   });
 }
+
+t.test('a region comes from the host, else the credentials, else config.env, else the runner', async t => {
+  const env = { AWS_DEFAULT_REGION: 'eu-env-1' };
+  const inRegion = { credentials: { ...credentials, region: 'eu-own-1' } };
+  const [named, unnamed] = ['s3://s3.eu-host-1.amazonaws.com/b/k', 's3://s3.amazonaws.com/b/k'];
+  const other = { ...use, defaultRegion: 'eu-run-1' };
+  for (const [qualified, more, given, region] of [
+    [named, inRegion, env, 'eu-host-1'],
+    [unnamed, inRegion, env, 'eu-own-1'],
+    [unnamed, {}, env, 'eu-env-1'],
+    [unnamed, {}, {}, 'eu-run-1'],
+  ] as const) {
+    const found = locate(artifact(qualified, more), request({ env: given }), 'rabbitmq', other);
+    t.equal(found?.store.name, `s3://s3.${region}.amazonaws.com/b`);
+  }
+  const nowhere = artifact(unnamed, { credentials: { ...credentials, region: 'a/b' } });
+  t.throws(() => locate(nowhere, request(), 'rabbitmq', use), { code: 'artifact-invalid', message: /no region/ });
+});
 
 t.test('images have no place in a store', async t => {
   t.equal(locate(bare('dockerhub://python:3'), request(), 'rabbitmq', use), undefined);

@@ -70,6 +70,19 @@ export const refusal = (
   );
 };
 
+/** Refusals that other credentials may mend: these were right once. `XAdminUserNotFound`: of versitygw, no such access key. */
+const stale = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'TokenRefreshRequired',
+  'InvalidToken',
+  'InvalidAccessKeyId',
+  'XAdminUserNotFound',
+]);
+
+/** Whether a call was refused for credentials that are no longer valid. */
+export const isStale = (thrown: unknown): boolean => stale.has(asError(thrown).name);
+
 /** The region that a refused call should have gone to; undefined where the refusal names none. */
 export const regionOf = (thrown: unknown): string | undefined => {
   const error = asError(thrown) as Refusal;
