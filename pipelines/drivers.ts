@@ -22,6 +22,7 @@ import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
+import { resuming } from '../lib/storage/resuming.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
 import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
@@ -153,8 +154,10 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     tls,
     ...(settings.redirect ? { redirect: settings.redirect } : {}),
   };
-  const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
-    locate(artifact, request, delivery.queue.kind, stores);
+  const find = (artifact: Artifact, { request, delivery, record: about }: PreparedAttempt) => {
+    const location = locate(artifact, request, delivery.queue.kind, stores);
+    return location && resuming(location, { emit, about, artifact: artifact.label });
+  };
   const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
 
   const deadlineMs = 10_000;

@@ -1,8 +1,9 @@
 import { pipeline, Transform, type Readable } from 'node:stream';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
+import { AttemptError, messageOf, StoreError } from '../errors.ts';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
-import type { ObjectLocation } from '../storage/object-store.ts';
+import type { ObjectLocation, PutOptions } from '../storage/object-store.ts';
 import { withRetry, type RetryContext } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { lookAt } from './changes.ts';
@@ -74,11 +75,26 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     location: ObjectLocation,
     label: string,
     patience: Patience,
-    work: () => Promise<number>,
+    work: (retry: NonNullable<PutOptions['retry']>) => Promise<number>,
   ): Promise<number> => {
-    const object = `${location.store.name}/${location.key}`;
+    const context = {
+      emit,
+      about: record,
+      operation: 'put',
+      object: `${location.store.name}/${location.key}`,
+      ...patience,
+    };
+    const retryPiece: PutOptions['retry'] = async (piece, until) => {
+      try {
+        return await withRetry(piece, { ...context, signal: until });
+      } catch (error) {
+        // It was waited for long enough: the whole is not begun anew for it.
+        if (!(error instanceof StoreError) || error.code !== 'unavailable') throw error;
+        throw new AttemptError('store-fault', messageOf(error), {}, { cause: error });
+      }
+    };
     try {
-      return await withRetry(work, { signal, emit, about: record, operation: 'put', object, ...patience });
+      return await withRetry(() => work(retryPiece), { ...context, signal });
     } catch (error) {
       signal.throwIfAborted();
       throw transferFailure(error, 'stage out', label, location);
@@ -97,7 +113,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     if (!location) return undefined;
     const { store, key } = location;
     let ready: Buffer | undefined;
-    const bytes = await put(location, label, patience, async () => {
+    const bytes = await put(location, label, patience, async retry => {
       const packed = ready ?? (await packDirectory(directory, key, found));
       if (!packed) return 0;
       if (Buffer.isBuffer(packed)) {
@@ -109,7 +125,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       await store.put(
         key,
         counted(packed, count => (sent += count)),
-        { signal },
+        { signal, retry },
       );
       return sent;
     });
@@ -125,10 +141,10 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     const sent = await Promise.allSettled(
       (await metadataFiles()).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
-        const bytes = await put({ store, key }, artifact.label, patience, async () => {
+        const bytes = await put({ store, key }, artifact.label, patience, async retry => {
           const file = read();
           if (!file) return 0;
-          await store.put(key, file.body, { signal, ...(contentType ? { contentType } : {}) });
+          await store.put(key, file.body, { signal, retry, ...(contentType ? { contentType } : {}) });
           return file.sizeBytes;
         });
         stored();

@@ -67,6 +67,7 @@ export const refusal = (
     codeOf(status, name),
     `${operation} failed: ${said || 'no reason given'} (HTTP ${String(status)})`,
     where,
+    { reason: name },
   );
 };
 
