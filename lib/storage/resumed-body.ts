@@ -47,12 +47,11 @@ export const resumedBody = (first: StoredObject, use: ResumeContext): Readable =
   };
   /** The failure of one connection is the first try of going on. */
   const goOn = async (cut: unknown): Promise<void> => {
-    let failure: unknown = cut;
-    const open = async () => {
-      if (failure !== undefined) {
-        const told = failure;
-        failure = undefined;
-        throw told;
+    let isFirst = true;
+    const open = () => {
+      if (isFirst) {
+        isFirst = false;
+        return Promise.reject<StoredObject>(cut);
       }
       return store.get(key, use.signal, { startByte: at, ...(etag === undefined ? {} : { ifMatch: etag }) });
     };

@@ -8,8 +8,8 @@ import type { S3Credentials } from './s3/clients.ts';
 import { getObject } from './s3/get.ts';
 import { listObjects } from './s3/list.ts';
 import { putInParts } from './s3/multipart.ts';
-import { inParts } from './s3/parts.ts';
-import type { Part } from './s3/parts.ts';
+import { inParts } from './parts.ts';
+import type { Part } from './parts.ts';
 import type { S3Tls } from './s3/tls.ts';
 
 export interface S3Place {

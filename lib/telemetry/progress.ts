@@ -13,9 +13,9 @@ export interface ProgressContext {
 
 export interface Progress {
   /** So many bytes more. */
-  add(bytes: number): void;
+  readonly add: (bytes: number) => void;
   /** All is done; told where anything was told before. */
-  end(): void;
+  readonly end: () => void;
 }
 
 const everyMs = 1000;

@@ -71,10 +71,11 @@ t.test('images have no place in a store', async t => {
   t.equal(locate(bare('dockerhub://python:3'), request(), 'rabbitmq', use), undefined);
 });
 
-t.test('what can not be served yet, or makes no sense, is said without passwords', async t => {
+t.test('what can not be served, or makes no sense, is said without passwords', async t => {
   for (const [qualified, words] of [
-    ['gs://bucket/key', /gs:\/\/ is not yet supported/],
-    ['https://me:pass-word@host/x?X-Amz-Signature=abc', /https:\/\/ is not yet supported/],
+    ['gs://bucket', /expected gs:\/\/bucket\/key/],
+    ['ftp://me:pass-word@host/x?X-Amz-Signature=abc', /ftp:\/\/ is not supported; expected s3:/],
+    ['https://me:pass-word@:x/?X-Amz-Signature=abc', /expected http/],
     ['s3://me:pass-word@host/b/k', /expected s3:\/\/host/],
     ['s3://host/bucket', /no bucket or no key/],
     ['bucket/key', /expected s3:/],
@@ -96,6 +97,30 @@ t.test('credentials come from the artifact, else from where it is allowed, else 
   t.ok(locate({ ...there, credentials: { type: 'anonymous' } }, request(), 'rabbitmq', use));
   const jwt = { ...there, credentials: { type: 'jwt', token: 'tok' } } as const;
   t.throws(() => locate(jwt, request(), 'rabbitmq', use), { code: 'access-denied', message: /jwt/ });
+});
+
+t.test('web addresses give their path as the key, and take a password or a token', async t => {
+  const at = (qualified: string, more: Partial<Artifact> = {}) =>
+    locate({ ...bare(qualified), ...more }, request(), 'rabbitmq', use);
+  const found = at('https://me:pass-word@host:8443/data/set%20a.tar?X-Amz-Signature=abc');
+  t.match([found?.store.name, found?.key], ['https://host:8443', 'data/set a.tar']);
+  t.ok(at('http://host/x', { credentials: { type: 'plain', user: 'u', password: 'p' } }));
+  t.ok(at('http://host/x', { credentials: { type: 'jwt', token: 't' } }));
+  t.throws(() => at('http://host/x', { credentials }), { code: 'access-denied', message: /expected plain or jwt/ });
+  t.throws(() => at('http://host/x', { mutable: true }), { code: 'artifact-invalid', message: /only be read/ });
+});
+
+t.test('gs:// is opened by a service account, nobody, or the runner where it is allowed', async t => {
+  const json = JSON.stringify({ client_email: 'a@b', private_key: 'k' });
+  const at = (more: Partial<Artifact>, over: Partial<LocateContext> = {}) =>
+    locate({ ...bare('gs://buck/a/b'), ...more }, request(), 'rabbitmq', { ...use, ...over });
+  const account = at({ credentials: { type: 'jwt', token: json } });
+  t.match([account?.store.name, account?.key], ['gs://buck', 'a/b']);
+  t.equal(at({ credentials: { type: 'anonymous' }, bucket: 'other', key: 'k' })?.store.name, 'gs://other');
+  t.ok(at({}, { allowRunnerCredentials: true }));
+  const refused = { code: 'access-denied', message: /^(?!.*tok-en).*expected.*$/s };
+  for (const more of [{}, { credentials }, { credentials: { type: 'jwt', token: 'tok-en' } }] as const)
+    t.throws(() => at(more), refused);
 });
 
 t.test('files are open to directory queues, to others below FILE_ROOTS only, links followed', async t => {

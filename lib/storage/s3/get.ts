@@ -3,7 +3,7 @@ import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { StoreError } from '../../errors.ts';
 import { md5Check, md5OfPartsCheck } from '../checks.ts';
 import type { BodyCheck, GetOptions, StoredObject } from '../object-store.ts';
-import { bodyOf } from './body.ts';
+import { bodyOf } from '../body.ts';
 import type { S3Bucket } from './bucket.ts';
 import { broken } from './errors.ts';
 

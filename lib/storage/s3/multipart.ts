@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
 import { abandon, isGone, takeLeftBehind } from './abandon.ts';
 import type { MultipartUpload } from './abandon.ts';
-import type { Part } from './parts.ts';
+import type { Part } from '../parts.ts';
 
 /** What S3 allows. Source: S3 user guide, "Multipart upload limits". */
 const maxParts = 10_000;
