@@ -7,7 +7,7 @@ import { createGzip, createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompr
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 import { hasFiles, listDirectory, type Found } from './list-directory.ts';
 import { fillFrom, reading } from './read-files.ts';
-import { encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
+import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
 
 /** Up to this size an archive is made in memory: it is sent in one piece, and again without packing anew. */
 const smallBytes = 1024 * 1024;
@@ -122,6 +122,17 @@ async function* archiveOf(directory: BytePath, found: readonly Found[]): AsyncGe
 const sizeOf = (found: readonly Found[]): number =>
   found.reduce((sum, { path, sizeBytes }) => sum + sizeBytes + path.length + 1024, 0);
 
+/** The bytes of the archive of what was found, as far as names are not too long for it: its blocks, and its end. */
+export const archiveBytesOf = (found: readonly Found[]): number =>
+  found.reduce((sum, { sizeBytes }) => sum + blockBytes + sizeBytes + paddingAfter(sizeBytes), endOfArchive.length);
+
+async function* told(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    onBytes(chunk.length);
+    yield chunk;
+  }
+}
+
 const packSmall = async (
   directory: BytePath,
   found: readonly Found[],
@@ -140,18 +151,20 @@ const packSmall = async (
  * whose only member starts with it for a single file. Files that change, grow, shrink, vanish or can't be read while they
  * are packed stop nothing: a file has the size that it had when it was opened.
  * @param looked what listDirectory found, where the caller has it
+ * @param onBytes told of each piece of a large archive when it is made, before it is compressed
  */
 export const packDirectory = async (
   directory: string,
   key: string,
   looked?: readonly Found[],
+  onBytes: (bytes: number) => void = () => undefined,
 ): Promise<Buffer | Readable | undefined> => {
   const found = looked ?? (await listDirectory(directory));
   if (!hasFiles(found)) return undefined;
   const top = toBytes(directory);
   const compression = compressions.find(({ ends }) => ends.test(key));
   if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
-  const archive = Readable.from(archiveOf(top, found), { objectMode: false, highWaterMark: chunkBytes });
+  const archive = Readable.from(told(archiveOf(top, found), onBytes), { objectMode: false, highWaterMark: chunkBytes });
   if (!compression) return archive;
   // The reader hears of an error by the stream that it reads.
   return pipeline(archive, compression.stream(), () => undefined);

@@ -27,6 +27,8 @@ export interface FaultProxy {
   decide: (request: IncomingMessage) => Fault;
   /** Requests so far: `GET /bucket/key`, with what the proxy made of them. */
   readonly seen: { readonly line: string; readonly range: string | undefined; readonly fault: Fault }[];
+  /** Reset every connection that is open. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -94,6 +96,7 @@ export const startFaultProxy = async (target: string): Promise<FaultProxy> => {
     endpoint: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
     decide: () => 'pass',
     seen: [],
+    cut: () => server.closeAllConnections(),
     close: async () => {
       server.close();
       server.closeAllConnections();

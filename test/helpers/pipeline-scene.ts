@@ -202,6 +202,12 @@ export class PipelineScene {
     return readdirSync(claims).flatMap(runner => readdirSync(join(claims, runner)).filter(name => /^\d/.test(name)));
   }
 
+  /** Whether an attempt that is there has this file below its directory. */
+  attemptHas(file: string): boolean {
+    const experiments = join(this.#root, 'work', 'studioml-runner', 'experiments');
+    return existsSync(experiments) && readdirSync(experiments).some(name => existsSync(join(experiments, name, file)));
+  }
+
   /** Directories of attempts that are still there, and processes that experiments left. */
   leftovers(): string[] {
     const work = join(this.#root, 'work');
