@@ -92,6 +92,8 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       operation: 'put',
       object: `${location.store.name}/${location.key}`,
       ...patience,
+      // They brought the inputs in.
+      awaitsCredentials: true,
     };
     const retryPiece: PutOptions['retry'] = async (piece, until) => {
       try {

@@ -50,16 +50,29 @@ t.test('a failure of the work or of the source is told, unsubscribing ends the w
   ended.subscription.unsubscribe();
   t.notOk(ended.works[0]?.done.observed);
   t.same(ended.begun(), ['a']);
-  await t.rejects(lastValueFrom(throwError(() => new Error('source')).pipe(conflateMap(a => a, of))), {
-    message: 'source',
-  });
+  await t.rejects(
+    lastValueFrom(
+      throwError(() => new Error('source')).pipe(
+        conflateMap(
+          a => a,
+          value => of(value),
+        ),
+      ),
+    ),
+    {
+      message: 'source',
+    },
+  );
 });
 
 t.test('work that is done at once keeps its order', async t => {
   t.same(
     await lastValueFrom(
       of(1, 2, 3).pipe(
-        conflateMap((_, next) => next, of),
+        conflateMap(
+          (_, next) => next,
+          value => of(value),
+        ),
         toArray(),
       ),
     ),

@@ -1,33 +1,13 @@
 /** What is stored while experiments run, and what is there when they are run again: the real runner, a store that goes wrong. */
 import assert from 'node:assert/strict';
 import { buffer } from 'node:stream/consumers';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { extract } from 'tar-stream';
 import { Readable } from 'node:stream';
 import { eventually } from '../helpers/eventually.ts';
-import { startFaultProxy } from '../helpers/fault-proxy.ts';
-import { PipelineScene, type SceneStore } from '../helpers/pipeline-scene.ts';
+import { behindFaults } from '../helpers/fault-scene.ts';
+import { PipelineScene } from '../helpers/pipeline-scene.ts';
 import { printedIn } from '../helpers/printed.ts';
-import { needS3 } from '../helpers/s3.ts';
-
-/** A scene whose runner gets to its store through a proxy, while the test looks at it directly. */
-const behindFaults = async (t: Test, env: Readonly<Record<string, string>> = {}) => {
-  const place = await needS3(t);
-  if (!place) return undefined;
-  const proxy = await startFaultProxy(place.endpoint);
-  t.teardown(() => proxy.close());
-  const { accessKey, secretAccessKey } = place.credentials;
-  const store: SceneStore = {
-    named: {
-      endpoint: proxy.endpoint,
-      bucket: place.bucket,
-      databaseBucket: place.bucket,
-      credentials: { aws: { access_key: accessKey, secret_access_key: secretAccessKey } },
-    },
-    objects: place.open(),
-  };
-  return { place, proxy, scene: new PipelineScene(t, env, store) };
-};
 
 /** Send a request, some of its artifacts with a saveFrequency in seconds. */
 const submit = async (scene: PipelineScene, program: string, frequencies: Readonly<Record<string, number>> = {}) => {

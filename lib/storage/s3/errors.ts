@@ -1,5 +1,6 @@
 import { StoreError, asError, messageOf } from '../../errors.ts';
 import type { Where } from '../../errors.ts';
+import { isStaleReason } from '../retry.ts';
 
 const denied = new Set([
   'AccessDenied',
@@ -71,18 +72,8 @@ export const refusal = (
   );
 };
 
-/** Refusals that other credentials may mend: these were right once. `XAdminUserNotFound`: of versitygw, no such access key. */
-const stale = new Set([
-  'ExpiredToken',
-  'ExpiredTokenException',
-  'TokenRefreshRequired',
-  'InvalidToken',
-  'InvalidAccessKeyId',
-  'XAdminUserNotFound',
-]);
-
 /** Whether a call was refused for credentials that are no longer valid. */
-export const isStale = (thrown: unknown): boolean => stale.has(asError(thrown).name);
+export const isStale = (thrown: unknown): boolean => isStaleReason(asError(thrown).name);
 
 /** The region that a refused call should have gone to; undefined where the refusal names none. */
 export const regionOf = (thrown: unknown): string | undefined => {
