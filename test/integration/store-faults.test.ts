@@ -80,7 +80,10 @@ print('it ran', flush=True)
   let parts = 0;
   const stops = ({ url = '' }: IncomingMessage) => url.includes('partNumber') && ++parts > 1;
   let isStopped = false;
-  proxy.decide = request => ((isStopped ||= stops(request)) ? 'reset' : 'pass');
+  proxy.decide = request => {
+    isStopped ||= stops(request);
+    return isStopped ? 'reset' : 'pass';
+  };
   const retry =
     (tries: number) =>
     ({ event, tries: told }: { event: string; tries?: unknown }) =>
