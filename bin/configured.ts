@@ -4,7 +4,7 @@ import { isatty } from 'node:tty';
 import { sinkPlace } from '../lib/config/event-sinks.ts';
 import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
-import { hasColors } from './terminal.ts';
+import { columns, hasColors } from './terminal.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import { secretsOf } from '../lib/request/secrets-of.ts';
 import { createEventBus, type EventBus } from '../lib/telemetry/events.ts';
@@ -45,7 +45,10 @@ export const redactedBus = ({ redact }: Redactor): EventBus =>
 const targetOf = (sink: string): SinkTarget => {
   const place = sinkPlace(sink);
   if (place.type === 'file') return { name: sink, target: place.path };
-  return { name: sink, target: 1, person: isatty(1) ? { colours: hasColors() } : undefined };
+  if (!isatty(1)) return { name: sink, target: 1 };
+  // A terminal that can't take back what it shows has lines only.
+  const bar = process.env['TERM'] === 'dumb' ? {} : { columns };
+  return { name: sink, target: 1, person: { colours: hasColors(), ...bar } };
 };
 
 /**

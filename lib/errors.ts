@@ -40,10 +40,18 @@ export class AttemptError extends Error {
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly code: 'missing' | 'denied' | 'precondition' | 'invalid' | 'unavailable';
+  /** The store's own word for it, where it said one: `SlowDown`. */
+  readonly reason: string | undefined;
 
-  constructor(code: StoreError['code'], message: string, where: Where = {}, options?: ErrorOptions) {
+  constructor(
+    code: StoreError['code'],
+    message: string,
+    where: Where = {},
+    options: ErrorOptions & { readonly reason?: string } = {},
+  ) {
     super(message + bracketed(where), options);
     this.code = code;
+    this.reason = options.reason;
   }
 }
 

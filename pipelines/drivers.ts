@@ -22,7 +22,9 @@ import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
+import { resuming } from '../lib/storage/resuming.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
+import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
@@ -112,6 +114,7 @@ const measure = async (options: Options) => ({
 
 /** Make everything concrete: the one file that names all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
+  const tls = readS3Tls(options);
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
@@ -148,10 +151,13 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     allowRunnerCredentials: options.allowRunnerCredentials,
     fileRoots: options.fileRoots,
     defaultRegion: process.env['AWS_DEFAULT_REGION'],
+    tls,
     ...(settings.redirect ? { redirect: settings.redirect } : {}),
   };
-  const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
-    locate(artifact, request, delivery.queue.kind, stores);
+  const find = (artifact: Artifact, { request, delivery, record: about }: PreparedAttempt) => {
+    const location = locate(artifact, request, delivery.queue.kind, stores);
+    return location && resuming(location, { emit, about, artifact: artifact.label });
+  };
   const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
 
   const deadlineMs = 10_000;

@@ -49,11 +49,11 @@ const relations = (values: Readonly<Record<string, unknown>>, env: Environment, 
     faults.push(
       `${said(options.amqpMgtUrls)}: found ${String(mgtUrls.length)} URLs, expected one for each of the ${String(amqpUrls.length)} of ${said(options.amqpUrls)}`,
     );
-  const cache = ['cacheDir', 'cacheSizeBytes'];
-  if (cache.every(name => name in values) && cache.filter(name => values[name] === undefined).length === 1)
-    faults.push(
-      `${said(options.cacheDir)}, ${said(options.cacheSizeBytes)}: found only one of them, expected both or neither`,
-    );
+  for (const pair of [['cacheDir', 'cacheSizeBytes'] as const, ['s3Cert', 's3Key'] as const]) {
+    if (!pair.every(name => name in values) || pair.filter(name => values[name] === undefined).length !== 1) continue;
+    const [one, other] = pair;
+    faults.push(`${said(options[one])}, ${said(options[other])}: found only one of them, expected both or neither`);
+  }
   const address = values['promAddress'];
   if (typeof address === 'string' && !parseAddress(address))
     faults.push(`${said(options.promAddress)}: found "${address}", expected HOST:PORT or :PORT`);

@@ -185,6 +185,8 @@ export interface RunningAttempt extends ReadyAttempt {
 /** It runs (a snapshot worth a checkpoint) or, with `end`, it has ended, well or not. Always the same live document. */
 export interface ObservedAttempt extends PreparedAttempt {
   readonly run?: Run;
+  /** Of a snapshot: labels of the artifacts whose checkpoint is due. */
+  readonly due?: ReadonlySet<string>;
   readonly end?: End;
 }
 

@@ -1,5 +1,5 @@
-import { asyncScheduler, connect, EMPTY, interval, map, merge, mergeMap, takeUntil } from 'rxjs';
-import type { OperatorFunction, SchedulerLike } from 'rxjs';
+import { asyncScheduler, connect, interval, map, merge, mergeMap, takeUntil } from 'rxjs';
+import type { Observable, OperatorFunction, SchedulerLike } from 'rxjs';
 import { abortable } from '../flow/abortable.ts';
 import type { ObservedAttempt, RunningAttempt } from '../model/attempt.ts';
 import { endSpan } from '../output/bill.ts';
@@ -9,10 +9,8 @@ import { observeRun } from '../output/observe-run.ts';
 import { rfc3339 } from '../output/rfc3339.ts';
 import { SkipReporter } from '../output/skip-reporter.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { planCheckpoints } from '../workspace/checkpoint-plan.ts';
 
-/** Bounds of the time between checkpoints, ms. Source: spec "Checkpoints and stage-out". */
-const MIN_CHECKPOINT_MS = 2 * 60_000;
-const MAX_CHECKPOINT_MS = 12 * 3_600_000;
 const DEFAULT_GRACE_MS = 5000;
 
 export interface MergeOutputContext {
@@ -25,13 +23,15 @@ export interface MergeOutputContext {
   readonly scheduler?: SchedulerLike;
 }
 
-/** The time between checkpoints, undefined for none. */
-const checkpointMs = (attempt: RunningAttempt, emit: Emit): number | undefined => {
-  const askedMs = attempt.request.saveWorkspaceFrequencyMs;
-  if (askedMs === undefined) return undefined;
-  const usedMs = Math.min(MAX_CHECKPOINT_MS, Math.max(MIN_CHECKPOINT_MS, askedMs));
-  if (usedMs !== askedMs) emit('checkpoint-clamped', { askedMs, usedMs }, attempt.record);
-  return usedMs;
+/** The attempt again whenever checkpoints are due, with what is. */
+const checkpoints = (attempt: RunningAttempt, use: MergeOutputContext): Observable<ObservedAttempt> => {
+  const { rounds, clamped } = planCheckpoints(attempt.request);
+  if (clamped) use.emit('checkpoint-clamped', clamped, attempt.record);
+  return merge(
+    ...rounds.map(({ everyMs, due }) =>
+      interval(everyMs, use.scheduler ?? asyncScheduler).pipe(map(() => ({ ...attempt, due }))),
+    ),
+  );
 };
 
 const observe = async (
@@ -93,17 +93,8 @@ const observe = async (
  */
 export const mergeOutput = (use: MergeOutputContext): OperatorFunction<RunningAttempt, ObservedAttempt> =>
   mergeMap(attempt => {
-    const everyMs = checkpointMs(attempt, use.emit);
-    const due$ = everyMs === undefined ? EMPTY : interval(everyMs, use.scheduler ?? asyncScheduler);
+    const due$ = checkpoints(attempt, use);
     return abortable(signal => observe(attempt, use, signal)).pipe(
-      connect(ended$ =>
-        merge(
-          due$.pipe(
-            takeUntil(ended$),
-            map((): ObservedAttempt => attempt),
-          ),
-          ended$,
-        ),
-      ),
+      connect(ended$ => merge(due$.pipe(takeUntil(ended$)), ended$)),
     );
   });

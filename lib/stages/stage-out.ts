@@ -1,12 +1,14 @@
-import { concatMap, defer, filter, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
+import { defer, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
 import { messageOf } from '../errors.ts';
+import { conflateMap } from '../flow/conflate.ts';
 import { graceAfter } from '../flow/grace-after.ts';
 import type { ObservedAttempt, PreparedAttempt, StoredAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import type { Cause, End } from '../model/outcome.ts';
+import { laterSnapshot } from '../output/later-snapshot.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { createUploads, type Patience } from '../workspace/uploads.ts';
+import { createUploads, type Patience, type StoreHow } from '../workspace/uploads.ts';
 
 export interface StageOutContext {
   /** Where an artifact is; undefined for one that is not stored. May throw an AttemptError. */
@@ -67,20 +69,20 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
   };
   const must = async (patience: Patience): Promise<void> => {
     const startedAtMs = use.now();
-    tell('stored', startedAtMs, await uploads.store(patience));
+    tell('stored', startedAtMs, await uploads.store({ patience, isLast: true }));
   };
-  const may = async (event: 'checkpointed' | 'stored', patience: Patience): Promise<void> => {
+  const may = async (event: 'checkpointed' | 'stored', how: StoreHow): Promise<void> => {
     const startedAtMs = use.now();
     try {
-      const stored = await uploads.store(patience);
+      const stored = await uploads.store(how);
       if (stored.artifacts.length > 0) tell(event, startedAtMs, stored);
     } catch (error) {
       use.emit(event === 'stored' ? 'store-failed' : 'checkpoint-failed', { error: messageOf(error) }, attempt.record);
     }
   };
   return {
-    checkpoint: async () => {
-      await may('checkpointed', brief);
+    checkpoint: async (due: ReadonlySet<string> | undefined) => {
+      await may('checkpointed', { patience: brief, due, isLast: false });
       void attempt.experimentRecord.set({ checkpointedAtMs: use.now() });
     },
     finish: async (end: End): Promise<void> => {
@@ -89,7 +91,7 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
         case 'must':
           return must(last.patience);
         case 'may':
-          return may('stored', last.patience);
+          return may('stored', { patience: last.patience, isLast: true });
         case 'none':
           return;
         default:
@@ -101,8 +103,8 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
 };
 
 /**
- * Store what an attempt makes: changed artifacts at each snapshot, everything at its end, `output` first, `_metadata` last. A snapshot that
- * comes while one is being stored is left to the next; the end waits for the one under way.
+ * Store what an attempt makes: at each snapshot what is due and changed, everything at its end, `output` first, `_metadata` last. The
+ * snapshots that come while one is being stored become one; the end waits for the one under way. The experiment waits for none.
  * In: the ObservedAttempts of one attempt, snapshots and then one with an end. Out: StoredAttempt, once.
  * Units: bytes, ms; archives are made while they are sent.
  * Errors: `store-fault`, `access-denied`, `artifact-missing` (no bucket), when what a run made could not be stored; a
@@ -114,22 +116,15 @@ export const stageOut =
   source =>
     defer(() => {
       let storer: ReturnType<typeof createStorer> | undefined;
-      let isStoring = false;
       return source.pipe(
-        filter(attempt => attempt.end !== undefined || !isStoring),
-        concatMap(async attempt => {
+        conflateMap(laterSnapshot, async attempt => {
           storer ??= createStorer(attempt, use);
-          isStoring = true;
-          try {
-            const { end } = attempt;
-            if (end) await storer.finish(end);
-            else await storer.checkpoint();
-          } finally {
-            isStoring = false;
-          }
+          const { end } = attempt;
+          if (end) await storer.finish(end);
+          else await storer.checkpoint(attempt.due);
           return attempt;
         }),
-        mergeMap(({ end, ...attempt }) => (end ? of({ ...attempt, end }) : EMPTY)),
+        mergeMap(({ end, due: _, ...attempt }) => (end ? of({ ...attempt, end }) : EMPTY)),
         finalize(() => storer?.close()),
       );
     });

@@ -1,7 +1,9 @@
-import { concatMap, EMPTY, from, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { EMPTY, from, mergeMap, of, type OperatorFunction } from 'rxjs';
 import { messageOf } from '../errors.ts';
+import { conflateMap } from '../flow/conflate.ts';
 import type { FenceMark, ObservedAttempt } from '../model/attempt.ts';
 import type { Cause } from '../model/outcome.ts';
+import { laterSnapshot } from '../output/later-snapshot.ts';
 import { withRetry } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -34,14 +36,14 @@ const otherMark = async (attempt: ObservedAttempt, { emit }: StandBackContext): 
 
 /**
  * Look whether another attempt of the experiment has begun meanwhile, before anything is stored: then its results count, and
- * this attempt stops.
+ * this attempt stops. Snapshots that come while the store is asked become one.
  * In: ObservedAttempt. Out: the same; a snapshot that came too late is left out, an end says `lease-lost` (nothing to settle)
  * or, where the other is not known to be newer, `duplicate` (given back).
  * Errors: none. A store without conditional writes leaves the time between this look and the end of the upload open.
  * Source: docs/design.md, "Fence".
  */
 export const standBack = (use: StandBackContext): OperatorFunction<ObservedAttempt, ObservedAttempt> =>
-  concatMap(attempt =>
+  conflateMap(laterSnapshot, attempt =>
     from(otherMark(attempt, use)).pipe(
       mergeMap(mark => {
         if (!mark) return of(attempt);

@@ -129,7 +129,7 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
 
   return {
     name,
-    get: (key, signal, { ifNoneMatch } = {}) =>
+    get: (key, signal, { ifNoneMatch, ifMatch, startByte = 0 } = {}) =>
       call('get', key, signal, async () => {
         const real = await realpath(await fileOf('get', key));
         if (!isWithin(await realPathOf(root), real)) throw refuse('get', 'the key leads out of the store', key);
@@ -138,11 +138,15 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
         try {
           const info = await handle.stat({ bigint: true });
           if (!info.isFile()) throw new StoreError('missing', 'get failed: it is no file', { store: name, key });
-          if (etagOf(info) === ifNoneMatch) {
+          const etag = etagOf(info);
+          if (etag === ifNoneMatch) {
             throw new StoreError('precondition', 'get failed: the object is still the same', { store: name, key });
           }
-          const body = createReadStream('', { fd: handle, signal, highWaterMark: readChunkBytes });
-          return { body, sizeBytes: Number(info.size), etag: etagOf(info) };
+          if (ifMatch !== undefined && etag !== ifMatch) {
+            throw new StoreError('precondition', 'get failed: the object is another one by now', { store: name, key });
+          }
+          const body = createReadStream('', { fd: handle, start: startByte, signal, highWaterMark: readChunkBytes });
+          return { body, sizeBytes: Number(info.size), etag };
         } catch (error) {
           await handle.close();
           throw error;

@@ -1,4 +1,5 @@
 import { AttemptError } from '../errors.ts';
+import type { S3Tls } from './s3/tls.ts';
 
 /** What the rules of locations depend on beside the request. */
 export interface LocateContext {
@@ -10,8 +11,8 @@ export interface LocateContext {
   readonly fileRoots: readonly string[];
   /** AWS_DEFAULT_REGION of the runner. */
   readonly defaultRegion?: string | undefined;
-  /** S3 servers are spoken to with TLS, whatever the request says of them. */
-  readonly tls?: boolean;
+  /** Where it is there, S3 servers are spoken to with TLS, whatever the request says of them. */
+  readonly tls?: S3Tls | undefined;
   /** `s3://host:port` -> a URL that is used instead. */
   readonly redirect?: ReadonlyMap<string, string>;
 }

@@ -12,7 +12,9 @@ import type { S3Place } from './s3.ts';
 type S3Credentials = S3Place['credentials'];
 
 /** `s3.<region>.amazonaws.com`, `s3-<region>.amazonaws.com`, each with `<bucket>.` before it or not. */
-const awsHost = /^(?:(.+)\.)?s3(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?$/;
+const awsHost = /^(?:(.+)\.)?s3(?:[.-](?:dualstack\.)?([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?$/;
+/** Any other address of AWS: of an access point, or of a network of one's own there. */
+const ofAws = /\.amazonaws\.com(?:\.cn)?$/;
 
 /** Whose credentials open it: its own, config.env's, the runner's, each where allowed. Errors: AttemptError `access-denied`. */
 const credentialsFor = (
@@ -45,16 +47,21 @@ const schemeFor = (host: string, request: Request, use: LocateContext): string =
   const named = [request.storage?.endpoint, request.database?.endpoint].find(
     endpoint => endpoint && URL.canParse(endpoint) && new URL(endpoint).host === host,
   );
-  return use.tls === true || named?.startsWith('https:') ? 'https' : 'http';
+  return use.tls !== undefined || ofAws.test(host) || named?.startsWith('https:') ? 'https' : 'http';
 };
 
 /** The store that stands in for another: a directory of buckets, or a server, with keys of its own where the URL has them. */
-const standIn = (target: string, region: string, bucket: string, credentials: () => S3Credentials): ObjectStore => {
+const standIn = (
+  target: string,
+  place: Pick<S3Place, 'region' | 'bucket' | 'tls'>,
+  credentials: () => S3Credentials,
+): ObjectStore => {
+  const { bucket } = place;
   const url = new URL(target);
   if (url.protocol === 'file:') return createDirectoryStore({ root: resolve(fileURLToPath(url), bucket) });
   const [accessKey, secretAccessKey] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
   const own = url.username === '' ? credentials() : { type: 'aws' as const, accessKey, secretAccessKey };
-  return createS3Store({ endpoint: url.origin, region, bucket, credentials: own });
+  return createS3Store({ ...place, endpoint: url.origin, credentials: own });
 };
 
 /** A bucket on a host, as the rules of regions, TLS and credentials have it. */
@@ -70,9 +77,10 @@ export const s3StoreOn = (
   const region = (aws?.[2] ?? own ?? request.env['AWS_DEFAULT_REGION'] ?? use.defaultRegion) || 'us-east-1';
   if (!/^[a-z0-9-]+$/.test(region)) throw invalidLocation(located, `${JSON.stringify(region)} is no region`);
   const target = use.redirect?.get(`s3://${host}`);
-  if (target !== undefined) return standIn(target, region, bucket, () => credentialsFor(located, request, use));
-  const place = aws ? { region, bucket } : { endpoint: `${schemeFor(host, request, use)}://${host}`, region, bucket };
-  if (place.endpoint !== undefined && !URL.canParse(place.endpoint)) throw invalidLocation(located, 'it names no host');
+  const inBucket = { region, bucket, tls: use.tls };
+  if (target !== undefined) return standIn(target, inBucket, () => credentialsFor(located, request, use));
+  const place = aws ? inBucket : { ...inBucket, endpoint: `${schemeFor(host, request, use)}://${host}` };
+  if ('endpoint' in place && !URL.canParse(place.endpoint)) throw invalidLocation(located, 'it names no host');
   const credentials = credentialsFor(located, request, use);
   const store = createS3Store({ ...place, credentials });
   return credentials.type === 'anonymous'

@@ -5,6 +5,8 @@ import { createDirectoryStore } from './directory.ts';
 import { deniedLocation, invalidLocation } from './locate-context.ts';
 import type { LocateContext } from './locate-context.ts';
 import { isAllowed, locateFile } from './locate-file.ts';
+import { locateGcs } from './locate-gcs.ts';
+import { locateHttp } from './locate-http.ts';
 import { locateS3, s3StoreOn } from './locate-s3.ts';
 import type { ObjectLocation } from './object-store.ts';
 
@@ -25,11 +27,11 @@ export const locate = (
   if (!qualified || /^(dockerhub|shub):\/\//.test(qualified)) return undefined;
   if (qualified.startsWith('file://')) return locateFile(artifact, qualified, kind, use);
   if (qualified.startsWith('s3://')) return locateS3(artifact, qualified, request, use);
+  if (qualified.startsWith('gs://')) return locateGcs(artifact, qualified, use);
+  if (/^https?:\/\//.test(qualified)) return locateHttp(artifact, qualified);
   const scheme = /^[a-z0-9+.-]+:\/\//i.exec(qualified)?.[0];
-  throw invalidLocation(
-    artifact,
-    scheme ? `${scheme} is not yet supported; expected s3:// or file://` : 'expected s3://… or file://…',
-  );
+  const expected = 'expected s3://, gs://, file:// or http(s)://';
+  throw invalidLocation(artifact, scheme ? `${scheme} is not supported; ${expected}` : expected);
 };
 
 /**

@@ -1,10 +1,21 @@
 import type { Readable } from 'node:stream';
 
+/** Compares a body with the digest that its store tells of it. */
+export interface BodyCheck {
+  /** Each piece, in order. */
+  update(chunk: Buffer): void;
+  /** What is wrong with the whole; undefined where nothing is. Asked once. */
+  fault(): string | undefined;
+}
+
 /** An object that is being read. `body` must be consumed or destroyed. */
 export interface StoredObject {
   readonly body: Readable;
+  /** Of the whole object, whatever part of it `body` is. */
   readonly sizeBytes: number | undefined;
   readonly etag: string | undefined;
+  /** Where the store tells a digest of the object, and `body` is all of it. */
+  readonly check?: BodyCheck;
 }
 
 /** One row of a listing. */
@@ -17,6 +28,10 @@ export interface ObjectInfo {
 export interface GetOptions {
   /** Only where it is not the object with this etag any more. Otherwise: StoreError `precondition`, and nothing is read. */
   readonly ifNoneMatch?: string;
+  /** Only where it is still the object with this etag. Otherwise: StoreError `precondition`. */
+  readonly ifMatch?: string;
+  /** The object from this byte on. Default: 0. */
+  readonly startByte?: number;
 }
 
 export interface PutOptions {
@@ -26,6 +41,8 @@ export interface PutOptions {
   readonly ifMatch?: string;
   /** Only where there is no object. Otherwise: StoreError `precondition`. */
   readonly ifNoneMatch?: '*';
+  /** Tries a piece of a large body again, which the store still has in memory; without it one piece that fails fails the put. */
+  readonly retry?: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
 }
 
 /**

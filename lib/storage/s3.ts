@@ -1,17 +1,16 @@
-import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
-import { bodyOf } from './s3/body.ts';
 import { createS3Bucket } from './s3/bucket.ts';
 import type { S3Bucket } from './s3/bucket.ts';
 import { closeConnections } from './s3/clients.ts';
 import type { S3Credentials } from './s3/clients.ts';
-import { broken } from './s3/errors.ts';
+import { getObject } from './s3/get.ts';
 import { listObjects } from './s3/list.ts';
 import { putInParts } from './s3/multipart.ts';
-import { inParts } from './s3/parts.ts';
-import type { Part } from './s3/parts.ts';
+import { inParts } from './parts.ts';
+import type { Part } from './parts.ts';
+import type { S3Tls } from './s3/tls.ts';
 
 export interface S3Place {
   /** `http(s)://host[:port]`, addressed path style; absent: AWS itself in `region`. */
@@ -20,6 +19,8 @@ export interface S3Place {
   readonly region: string;
   readonly bucket: string;
   readonly credentials: S3Credentials;
+  /** Where the system's authorities are not enough. */
+  readonly tls?: S3Tls | undefined;
   /** Longer streams are stored in parts of this size, each held in memory; at least 5 MiB. Default 8 MiB: up to 78 GiB. */
   readonly partBytes?: number;
   /** Parts of one object that are under way at once. Default 2. */
@@ -30,6 +31,8 @@ export interface S3Place {
   readonly idleMs?: number;
 }
 
+const once = <T>(work: () => Promise<T>): Promise<T> => work();
+
 const put = async (
   bucket: S3Bucket,
   store: string,
@@ -38,7 +41,7 @@ const put = async (
   options: PutOptions,
   { bucket: Bucket, partBytes = 8 * 2 ** 20, parallelParts = 2 }: S3Place,
 ): Promise<{ readonly etag: string | undefined }> => {
-  const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream' } = options;
+  const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', retry = once } = options;
   const target = { Bucket, Key: key };
   const conditions = {
     ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
@@ -69,7 +72,7 @@ const put = async (
       yield first.value;
       yield* parts;
     };
-    const upload = { bucket, target, key, store, contentType, conditions, signal, stop };
+    const upload = { bucket, target, key, store, contentType, conditions, signal, stop, retry };
     return await putInParts({ ...upload, parallel: parallelParts }, all());
   } finally {
     await parts.return();
@@ -83,10 +86,10 @@ const put = async (
  * Source: S3 API reference.
  */
 export const createS3Store = (options: S3Place): ObjectStore => {
-  const { endpoint, region, bucket, credentials, connectMs = 5_000, idleMs = 60_000 } = options;
+  const { endpoint, region, bucket, credentials, tls, connectMs = 5_000, idleMs = 60_000 } = options;
   const host = endpoint === undefined ? `s3.${region}.amazonaws.com` : new URL(endpoint).host;
   const name = `s3://${host}/${bucket}`;
-  const calls = createS3Bucket({ endpoint, region, credentials, connectMs, idleMs }, name);
+  const calls = createS3Bucket({ endpoint, region, credentials, tls, connectMs, idleMs }, name);
   const checked = (operation: string, key: string): string => {
     const climbs = key.split('/').some(part => part === '.' || part === '..');
     if (key !== '' && !climbs && !key.includes('\0') && key.isWellFormed()) return key;
@@ -94,21 +97,8 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   };
   return {
     name,
-    get: async (key, signal, { ifNoneMatch } = {}) => {
-      const operation = 'get';
-      const condition = ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch };
-      const input = { Bucket: bucket, Key: checked(operation, key), ...condition };
-      const { Body, ContentLength, ETag } = await calls.call(
-        { operation, key, signal, repeatable: true },
-        (sdk, client, sending) => client.send(new sdk.GetObjectCommand(input), sending),
-      );
-      return {
-        // What Node's http gives; the SDK's type has room for what browsers give.
-        body: bodyOf(Body as IncomingMessage, signal, error => broken(operation, error, { store: name, key })),
-        sizeBytes: ContentLength,
-        etag: ETag,
-      };
-    },
+    get: async (key, signal, getOptions = {}) =>
+      getObject(calls, { Bucket: bucket, Key: checked('get', key), store: name }, getOptions, signal),
     put: async (key, body, putOptions = {}) => put(calls, name, checked('put', key), body, putOptions, options),
     list: (prefix, signal): AsyncIterable<ObjectInfo> =>
       listObjects(calls, { Bucket: bucket, store: name }, prefix, signal),

@@ -119,6 +119,17 @@ export const events = table({
     when: 'another attempt of the experiment has begun: this one stores nothing more',
     fields: { cause: 'string', by: 'string', byAttempt: 'number' },
   },
+  transferring: {
+    level: 'info',
+    when: 'a transfer takes longer than a second; told once a second while bytes come. Of what is packed on its way, the bytes before that',
+    fields: {
+      operation: 'string',
+      artifact: 'string',
+      doneBytes: 'number',
+      totalBytes: 'number?',
+      bytesPerSecond: 'number',
+    },
+  },
   staged: {
     level: 'debug',
     when: 'every input is in place',

@@ -9,7 +9,13 @@ export interface SinkTarget {
   readonly name: string;
   readonly target: number | string;
   /** Lines for people instead of JSON. */
-  readonly person?: { readonly colours: boolean } | undefined;
+  readonly person?:
+    | {
+        readonly colours: boolean;
+        /** The width of the terminal, whose last line shows how far transfers are; absent: they are lines as well. */
+        readonly columns?: () => number;
+      }
+    | undefined;
 }
 
 export interface SinkSettings {
@@ -83,8 +89,12 @@ export const openSinks = async (bus: EventBus, settings: SinkSettings): Promise<
       const made =
         person === undefined ? jsonFormat(runner) : (await import('./person-format.ts')).personFormat(person.colours);
       const format = safely(made);
+      const lineOf =
+        person?.columns === undefined
+          ? (event: RunnerEvent) => `${format(event)}\n`
+          : (await import('./progress-bar.ts')).withProgressBar(format, person.columns);
       const { take, writer } = connect(bus, name, onError => createLineWriter(target, { maxBytes, onError }));
-      sinks.push({ write: event => take(`${redact(format(event))}\n`), writer });
+      sinks.push({ write: event => take(redact(lineOf(event))), writer });
     }
   } catch (error) {
     await Promise.all(sinks.map(({ writer }) => writer.close(0)));

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import { asBytes } from './byte-path.ts';
 import type { Found } from './list-directory.ts';
 
-/** A file system's clock goes in ticks of up to 10 ms, some (network, FAT) in seconds. */
-const tickMs = 2100;
+/** A file system's clock goes in ticks of up to 10 ms, some (network, FAT) in whole seconds, which its times then show. */
+const fineTickMs = 50;
+const coarseTickMs = 2100;
+/** A file that is written through memory shows only its first change until the system has written that, after 30 s and a bit. */
+const writtenBackMs = 40_000;
 
 /** How something looked when it was stored, or just before that. */
 export interface Look {
@@ -14,6 +17,8 @@ export interface Look {
    * clock, and look the same.
    */
   readonly isSettled: boolean;
+  /** The same for files that are mapped into memory: for the last look of all, after which nobody looks again. */
+  readonly isWrittenBack: boolean;
 }
 
 /**
@@ -27,5 +32,14 @@ export const lookAt = (found: readonly Found[], atMs: number): Look => {
     newestMs = Math.max(newestMs, ctimeMs);
     hash.update(`${path}\0${type} ${sizeBytes} ${mode} ${mtimeMs} ${ctimeMs} ${inode}\n`, asBytes);
   }
-  return { fingerprint: hash.digest('hex'), isSettled: newestMs + tickMs < atMs };
+  const tickMs = newestMs % 1000 === 0 ? coarseTickMs : fineTickMs;
+  return {
+    fingerprint: hash.digest('hex'),
+    isSettled: newestMs + tickMs < atMs,
+    isWrittenBack: newestMs + writtenBackMs < atMs,
+  };
 };
+
+/** Whether something is for certain what it was when it was stored. @param last how it looked then */
+export const isUnchanged = (last: Look | undefined, now: Look, isLastLook: boolean): boolean =>
+  last?.fingerprint === now.fingerprint && (isLastLook ? last.isWrittenBack : last.isSettled);

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import { withoutCredentials } from '../request/without-credentials.ts';
 import { toBytes, toText } from './byte-path.ts';
-import { lookAt } from './changes.ts';
+import { isUnchanged, lookAt, type Look } from './changes.ts';
 import { listDirectory } from './list-directory.ts';
 import { bodyOfFile } from './read-files.ts';
 
@@ -22,35 +22,37 @@ export interface MetadataFile {
 const json = 'application/json';
 
 /** Files of _metadata that are to be stored: the runner's own two, made in memory, and what the experiment put there. */
-export const createMetadataFiles = (attempt: PreparedAttempt, now: () => number): (() => Promise<MetadataFile[]>) => {
+export const createMetadataFiles = (
+  attempt: PreparedAttempt,
+  now: () => number,
+): ((isLast: boolean) => Promise<MetadataFile[]>) => {
   const { identity, workspace, document, request } = attempt;
   const scrape = `scrape-host-${identity.accession}.json`;
   const requestFile = `request-host-${identity.accession}.json`;
-  const lastStored = new Map<string, string>();
+  const lastStored = new Map<string, Look>();
+  let isRequestStored = false;
 
-  const inMemory = (name: string, body: Buffer): MetadataFile => ({
+  const inMemory = (name: string, body: Buffer, stored: () => void = () => undefined): MetadataFile => ({
     name,
     contentType: json,
     read: () => ({ body, sizeBytes: body.length }),
-    stored: () => lastStored.set(name, ''),
+    stored,
   });
-  const own = async (): Promise<MetadataFile[]> => {
+  const own = async (isLast: boolean): Promise<MetadataFile[]> => {
     const atMs = now();
     const found = (await listDirectory(workspace.metadata)).filter(one => one.type === 'file');
     return found.flatMap(one => {
       const name = toText(one.path);
-      const { fingerprint, isSettled } = lookAt([one], atMs);
-      if (name === scrape || name === requestFile || lastStored.get(name) === fingerprint) return [];
+      const look = lookAt([one], atMs);
+      if (name === scrape || name === requestFile || isUnchanged(lastStored.get(name), look, isLast)) return [];
       const read = () => bodyOfFile(`${toBytes(workspace.metadata)}/${one.path}`);
-      const stored = () => {
-        if (isSettled) lastStored.set(name, fingerprint);
-      };
+      const stored = () => void lastStored.set(name, look);
       return { name, read, stored, ...(name.endsWith('.json') ? { contentType: json } : {}) };
     });
   };
 
-  return async () => {
-    const files = await own();
+  return async isLast => {
+    const files = await own(isLast);
     const body = document.serialize();
     try {
       writeFileSync(join(workspace.metadata, scrape), body);
@@ -59,8 +61,9 @@ export const createMetadataFiles = (attempt: PreparedAttempt, now: () => number)
     }
     files.push(inMemory(scrape, body));
     // The request does not change: once is enough.
-    if (!lastStored.has(requestFile)) {
-      files.push(inMemory(requestFile, Buffer.from(JSON.stringify(withoutCredentials(request.raw)))));
+    if (!isRequestStored) {
+      const copy = Buffer.from(JSON.stringify(withoutCredentials(request.raw)));
+      files.push(inMemory(requestFile, copy, () => (isRequestStored = true)));
     }
     return files;
   };

@@ -3,11 +3,12 @@ import { open } from 'node:fs/promises';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { promisify } from 'node:util';
-import { createGzip, createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
+import { gzipInPieces } from './compress.ts';
 import { hasFiles, listDirectory, type Found } from './list-directory.ts';
 import { fillFrom, reading } from './read-files.ts';
-import { encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
+import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
 
 /** Up to this size an archive is made in memory: it is sent in one piece, and again without packing anew. */
 const smallBytes = 1024 * 1024;
@@ -19,21 +20,29 @@ interface Compression {
   readonly ends: RegExp;
   readonly now: (bytes: Buffer) => Buffer;
   readonly later: (bytes: Buffer) => Promise<Buffer>;
-  readonly stream: () => Transform;
+  /** Of a large archive. */
+  readonly stream: (archive: AsyncIterable<Buffer>) => Readable;
 }
+
+const read = (chunks: AsyncIterable<Buffer>): Readable =>
+  Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes });
+/** The reader hears of an error by the stream that it reads. */
+const through = (archive: AsyncIterable<Buffer>, transform: Transform): Readable =>
+  pipeline(read(archive), transform, () => undefined);
+
 /** Node has no encoder for bzip2 and xz: what is stored under such a name is plain tar, which readers tell by its content. */
 const compressions: readonly Compression[] = [
   {
     ends: /\.(?:tar\.gz|tgz)$/,
     now: bytes => gzipSync(bytes),
     later: promisify<Buffer, Buffer>(gzip),
-    stream: () => createGzip(),
+    stream: archive => read(gzipInPieces(archive)),
   },
   {
     ends: /\.(?:tar\.zst|tzst)$/,
     now: bytes => zstdCompressSync(bytes),
     later: promisify<Buffer, Buffer>(zstdCompress),
-    stream: () => createZstdCompress(),
+    stream: archive => through(archive, createZstdCompress()),
   },
 ];
 
@@ -122,6 +131,17 @@ async function* archiveOf(directory: BytePath, found: readonly Found[]): AsyncGe
 const sizeOf = (found: readonly Found[]): number =>
   found.reduce((sum, { path, sizeBytes }) => sum + sizeBytes + path.length + 1024, 0);
 
+/** The bytes of the archive of what was found, as far as names are not too long for it: its blocks, and its end. */
+export const archiveBytesOf = (found: readonly Found[]): number =>
+  found.reduce((sum, { sizeBytes }) => sum + blockBytes + sizeBytes + paddingAfter(sizeBytes), endOfArchive.length);
+
+async function* told(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    onBytes(chunk.length);
+    yield chunk;
+  }
+}
+
 const packSmall = async (
   directory: BytePath,
   found: readonly Found[],
@@ -140,19 +160,19 @@ const packSmall = async (
  * whose only member starts with it for a single file. Files that change, grow, shrink, vanish or can't be read while they
  * are packed stop nothing: a file has the size that it had when it was opened.
  * @param looked what listDirectory found, where the caller has it
+ * @param onBytes told of each piece of a large archive when it is made, before it is compressed
  */
 export const packDirectory = async (
   directory: string,
   key: string,
   looked?: readonly Found[],
+  onBytes: (bytes: number) => void = () => undefined,
 ): Promise<Buffer | Readable | undefined> => {
   const found = looked ?? (await listDirectory(directory));
   if (!hasFiles(found)) return undefined;
   const top = toBytes(directory);
   const compression = compressions.find(({ ends }) => ends.test(key));
   if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
-  const archive = Readable.from(archiveOf(top, found), { objectMode: false, highWaterMark: chunkBytes });
-  if (!compression) return archive;
-  // The reader hears of an error by the stream that it reads.
-  return pipeline(archive, compression.stream(), () => undefined);
+  const archive = told(archiveOf(top, found), onBytes);
+  return compression ? compression.stream(archive) : read(archive);
 };

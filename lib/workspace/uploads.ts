@@ -1,15 +1,17 @@
 import { pipeline, Transform, type Readable } from 'node:stream';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
+import { AttemptError, messageOf, StoreError } from '../errors.ts';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
-import type { ObjectLocation } from '../storage/object-store.ts';
+import type { ObjectLocation, PutOptions } from '../storage/object-store.ts';
 import { withRetry, type RetryContext } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { lookAt } from './changes.ts';
+import { createProgress } from '../telemetry/progress.ts';
+import { isUnchanged, lookAt, type Look } from './changes.ts';
 import { isDirectoryLabel } from './labels.ts';
 import { hasFiles, listDirectory } from './list-directory.ts';
 import { createMetadataFiles } from './metadata-files.ts';
-import { packDirectory } from './pack.ts';
+import { archiveBytesOf, packDirectory } from './pack.ts';
 import { transferFailure } from './transfer-failure.ts';
 
 export interface UploadContext {
@@ -33,14 +35,22 @@ export interface Stored {
 /** Tries in all, and the longest wait between two, ms. */
 export type Patience = Required<Pick<RetryContext, 'attempts' | 'maxMs'>>;
 
+export interface StoreHow {
+  /** How long a store that is away is waited for. */
+  readonly patience: Patience;
+  /** Labels; absent: every mutable artifact. */
+  readonly due?: ReadonlySet<string> | undefined;
+  /** Whether nobody looks for changes after this. */
+  readonly isLast: boolean;
+}
+
 export interface Uploads {
   /**
-   * Store every mutable artifact that changed since it was last stored: `output` first, `_metadata` last. One that fails keeps none
-   * of the others from being stored. Calls must not overlap.
-   * @param patience how long a store that is away is waited for
+   * Store what changed since it was last stored: `output` first, `_metadata` last. What did not change is neither read nor sent. One
+   * that fails keeps none of the others from being stored. Calls must not overlap.
    * Errors: the first AttemptError, after everything was tried: `store-fault`, `access-denied`, `artifact-missing` (no bucket).
    */
-  store(patience: Patience): Promise<Stored>;
+  store(how: StoreHow): Promise<Stored>;
 }
 
 /** What a job came to: undefined bytes where nothing had to be sent. */
@@ -66,7 +76,7 @@ const counted = (body: Readable, count: (bytes: number) => void): Readable =>
 export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Uploads => {
   const { request, workspace, record } = attempt;
   const { signal, emit } = use;
-  const lastStored = new Map<string, string>();
+  const lastStored = new Map<string, Look>();
   const metadataFiles = createMetadataFiles(attempt, use.now);
   const mutable = [...request.artifacts.values()].filter(one => one.mutable && isDirectoryLabel(one.label));
 
@@ -74,31 +84,55 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     location: ObjectLocation,
     label: string,
     patience: Patience,
-    work: () => Promise<number>,
+    work: (retry: NonNullable<PutOptions['retry']>) => Promise<number>,
   ): Promise<number> => {
-    const object = `${location.store.name}/${location.key}`;
+    const context = {
+      emit,
+      about: record,
+      operation: 'put',
+      object: `${location.store.name}/${location.key}`,
+      ...patience,
+      // They brought the inputs in.
+      awaitsCredentials: true,
+    };
+    const retryPiece: PutOptions['retry'] = async (piece, until) => {
+      try {
+        return await withRetry(piece, { ...context, signal: until });
+      } catch (error) {
+        // It was waited for long enough: the whole is not begun anew for it.
+        if (!(error instanceof StoreError) || error.code !== 'unavailable') throw error;
+        throw new AttemptError('store-fault', messageOf(error), {}, { cause: error });
+      }
+    };
     try {
-      return await withRetry(work, { signal, emit, about: record, operation: 'put', object, ...patience });
+      return await withRetry(() => work(retryPiece), { ...context, signal });
     } catch (error) {
       signal.throwIfAborted();
       throw transferFailure(error, 'stage out', label, location);
     }
   };
 
-  const storeDirectory = async (artifact: Artifact, patience: Patience): Promise<number | undefined> => {
+  const storeDirectory = async (artifact: Artifact, { patience, isLast }: StoreHow): Promise<number | undefined> => {
     const { label } = artifact;
     const directory = workspace.directoryOf(label);
     const atMs = use.now();
     const found = await listDirectory(directory);
     if (!hasFiles(found)) return undefined;
     const look = lookAt(found, atMs);
-    if (lastStored.get(label) === look.fingerprint) return undefined;
+    if (isUnchanged(lastStored.get(label), look, isLast)) return undefined;
     const location = use.locate(artifact);
     if (!location) return undefined;
     const { store, key } = location;
     let ready: Buffer | undefined;
-    const bytes = await put(location, label, patience, async () => {
-      const packed = ready ?? (await packDirectory(directory, key, found));
+    const bytes = await put(location, label, patience, async retry => {
+      const progress = createProgress({
+        emit,
+        about: record,
+        operation: 'put',
+        artifact: label,
+        totalBytes: archiveBytesOf(found),
+      });
+      const packed = ready ?? (await packDirectory(directory, key, found, progress.add));
       if (!packed) return 0;
       if (Buffer.isBuffer(packed)) {
         ready = packed;
@@ -109,26 +143,27 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       await store.put(
         key,
         counted(packed, count => (sent += count)),
-        { signal },
+        { signal, retry },
       );
+      progress.end();
       return sent;
     });
-    if (look.isSettled) lastStored.set(label, look.fingerprint);
+    lastStored.set(label, look);
     return bytes;
   };
 
   /** One by one, as the client reads them. */
-  const storeMetadata = async (artifact: Artifact, patience: Patience): Promise<number | undefined> => {
+  const storeMetadata = async (artifact: Artifact, { patience, isLast }: StoreHow): Promise<number | undefined> => {
     const location = use.locate(artifact);
     if (!location) return undefined;
     const { store } = location;
     const sent = await Promise.allSettled(
-      (await metadataFiles()).map(async ({ name, contentType, read, stored }) => {
+      (await metadataFiles(isLast)).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
-        const bytes = await put({ store, key }, artifact.label, patience, async () => {
+        const bytes = await put({ store, key }, artifact.label, patience, async retry => {
           const file = read();
           if (!file) return 0;
-          await store.put(key, file.body, { signal, ...(contentType ? { contentType } : {}) });
+          await store.put(key, file.body, { signal, retry, ...(contentType ? { contentType } : {}) });
           return file.sizeBytes;
         });
         stored();
@@ -140,14 +175,14 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     return sent.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
   };
 
-  const outcomes = (artifacts: readonly Artifact[], work: typeof storeDirectory, patience: Patience) =>
+  const outcomes = (artifacts: readonly Artifact[], work: typeof storeDirectory, how: StoreHow) =>
     lastValueFrom(
       from(artifacts).pipe(
         mergeMap(
           async (artifact): Promise<Outcome> => {
             const { label } = artifact;
             try {
-              return { label, bytes: await work(artifact, patience) };
+              return { label, bytes: await work(artifact, how) };
             } catch (error) {
               return { label, error };
             }
@@ -163,12 +198,15 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     { artifacts: labelled(label => label === 'output'), work: storeDirectory },
     { artifacts: labelled(label => label !== 'output' && label !== '_metadata'), work: storeDirectory },
     { artifacts: labelled(label => label === '_metadata'), work: storeMetadata },
-  ].filter(({ artifacts }) => artifacts.length > 0);
+  ];
 
   return {
-    store: async patience => {
+    store: async how => {
       const done: Outcome[] = [];
-      for (const { artifacts, work } of rounds) done.push(...(await outcomes(artifacts, work, patience)));
+      for (const { artifacts, work } of rounds) {
+        const wanted = artifacts.filter(({ label }) => how.due?.has(label) !== false);
+        if (wanted.length > 0) done.push(...(await outcomes(wanted, work, how)));
+      }
       const failed = done.find(({ error }) => error !== undefined);
       if (failed) throw failed.error;
       const sent = done.filter(({ bytes }) => bytes !== undefined);

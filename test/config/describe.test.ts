@@ -28,7 +28,8 @@ t.test('the help reads like this', async t => {
   );
   t.match(
     describeOptions(80),
-    '  --s3-ca PATH                  Certificate authority of S3 servers.\n' + ' '.repeat(32) + '[not yet supported]',
+    '  --experiment-user USER        User that experiments run as, where the runner\n' +
+      `${' '.repeat(32)}is root. [not yet supported]\n`,
   );
 });
 

@@ -123,6 +123,35 @@ export const objectStoreContract = (t: Test, open: (t: Test) => Promise<ObjectSt
     t.equal(await codeOf(again()), 'missing');
   });
 
+  t.test('reading goes on from a byte, as long as it is the same object', async t => {
+    const store = await open(t);
+    const bytes = randomBytes(300_000);
+    const { etag = '' } = await store.put('key', bytes);
+    for (const startByte of [0, 1, 299_999]) {
+      const { body, sizeBytes } = await store.get('key', undefined, { startByte, ifMatch: etag });
+      t.ok((await buffer(body)).equals(bytes.subarray(startByte)));
+      t.equal(sizeBytes, bytes.length, 'the whole, whatever part is read');
+    }
+    await store.put('key', randomBytes(300_000));
+    t.equal(await codeOf(store.get('key', undefined, { startByte: 5, ifMatch: etag })), 'precondition');
+  });
+
+  t.test('a digest that a store tells is that of the object', async t => {
+    const store = await open(t);
+    for (const size of [0, 1000, 20 * MiB]) {
+      const bytes = randomBytes(size);
+      await store.put('key', streamed(bytes));
+      for (const isDamaged of [false, true]) {
+        const { body, check } = await store.get('key');
+        const got = await buffer(body);
+        if (!check) break;
+        if (isDamaged && size > 0) got[size - 1] = (got[size - 1] ?? 0) ^ 1;
+        for (let at = 0; at < size; at += 100_003) check.update(got.subarray(at, at + 100_003));
+        t.equal(check.fault() !== undefined, isDamaged && size > 0);
+      }
+    }
+  });
+
   t.test('keys keep their odd characters', async t => {
     const store = await open(t);
     const keys = [

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { extract } from 'tar-stream';
@@ -200,6 +200,18 @@ export class PipelineScene {
   claimed(): string[] {
     const claims = join(this.#root, 'queues', '.claims', sceneQueue);
     return readdirSync(claims).flatMap(runner => readdirSync(join(claims, runner)).filter(name => /^\d/.test(name)));
+  }
+
+  /** Whether an attempt that is there has this file below its directory. */
+  attemptHas(file: string): boolean {
+    const experiments = join(this.#root, 'work', 'studioml-runner', 'experiments');
+    return existsSync(experiments) && readdirSync(experiments).some(name => existsSync(join(experiments, name, file)));
+  }
+
+  /** What lies in the runner's working directory, bytes. */
+  workBytes(): number {
+    const files = readdirSync(join(this.#root, 'work'), { recursive: true, withFileTypes: true });
+    return files.reduce((sum, one) => sum + (one.isFile() ? statSync(join(one.parentPath, one.name)).size : 0), 0);
   }
 
   /** Directories of attempts that are still there, and processes that experiments left. */

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import type { MetadataDocument, Run, RunningAttempt } from '../../lib/model/attempt.ts';
 import type { Request } from '../../lib/model/experiment.ts';
+import { artifact } from './make-attempt.ts';
 
 export interface RunningParts {
   readonly run: Run;
@@ -16,7 +17,7 @@ export const runningAttempt = (parts: RunningParts): RunningAttempt =>
     run: parts.run,
     document: parts.document,
     workspace: { outputFile: parts.outputFile, output: dirname(parts.outputFile) },
-    request: { ...parts.request },
+    request: { artifacts: new Map([['output', artifact('output')]]), ...parts.request },
     record: { queue: 'q', attempt: 'host-abcdef-123456', began: true },
     identity: { startedAtMs: Date.now() },
     signal: parts.signal ?? new AbortController().signal,

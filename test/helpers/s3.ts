@@ -13,6 +13,8 @@ export interface TestBucket {
   readonly open: (other?: Partial<S3Place>) => ReturnType<typeof createS3Store>;
   /** Uploads in parts that were begun and neither completed nor taken away. */
   readonly unfinishedUploads: () => Promise<number>;
+  /** Let anybody read what is in it. */
+  readonly publish: () => Promise<void>;
 }
 
 /**
@@ -57,6 +59,18 @@ export const needS3 = async (t: Test): Promise<TestBucket | undefined> => {
     unfinishedUploads: async () => {
       const { Uploads = [] } = await client.send(new sdk.ListMultipartUploadsCommand({ Bucket: bucket }));
       return Uploads.length;
+    },
+    publish: async () => {
+      const Statement = [
+        {
+          Effect: 'Allow',
+          Principal: '*',
+          Action: ['s3:GetObject', 's3:ListBucket'],
+          Resource: [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`],
+        },
+      ];
+      const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+      await client.send(new sdk.PutBucketPolicyCommand({ Bucket: bucket, Policy }));
     },
   };
 };

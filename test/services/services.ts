@@ -10,7 +10,9 @@ const here = import.meta.dirname;
 /** The scripts beside this file, and the variables that each gives to the tests. */
 const services: Readonly<Record<string, readonly string[]>> = {
   rabbitmq: ['TEST_AMQP_URL', 'TEST_AMQP_MGT_URL'],
-  s3: ['TEST_S3_URL'],
+  s3: ['TEST_S3_URL', 'TEST_S3_TLS_URL', 'TEST_S3_TLS_FILES'],
+  gcs: ['TEST_GCS_URL'],
+  s5cmd: ['TEST_S5CMD'],
   sqs: ['TEST_SQS_URL', 'TEST_SQS_PAGES_URL'],
   pubsub: ['TEST_PUBSUB_HOST'],
   uv: ['TEST_UV'],

@@ -12,6 +12,7 @@ import { createDocument } from '../../lib/output/document.ts';
 import { mergeOutput, type MergeOutputContext } from '../../lib/stages/merge-output.ts';
 import type { Emit } from '../../lib/telemetry/events.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { artifact } from '../helpers/make-attempt.ts';
 import { printedIn } from '../helpers/printed.ts';
 import { runningAttempt, type RunningParts } from '../helpers/running-attempt.ts';
 import { spawnRun } from '../helpers/spawn-run.ts';
@@ -162,6 +163,24 @@ t.test('checkpoints are due in their interval until the end', async t => {
     [undefined, undefined, 'completed'],
   );
   t.notOk(events.some(event => event.name === 'checkpoint-clamped'));
+});
+
+t.test('an artifact with a time of its own is due by that', async t => {
+  const { run } = fakeRun();
+  const scheduler = new VirtualTimeScheduler(undefined, 6000);
+  const artifacts = new Map([
+    ['output', artifact('output')],
+    ['tb', artifact('tb', { saveFrequencyMs: 2000 })],
+    ['model', artifact('model', { saveFrequencyMs: 5000 })],
+  ]);
+  const { observed$ } = observe(t.testdir(), run, { request: { artifacts } }, { scheduler });
+  const due: string[] = [];
+  const subscription = observed$.subscribe(one => due.push([...(one.due ?? [])].join()));
+  t.teardown(() => {
+    subscription.unsubscribe();
+  });
+  scheduler.flush();
+  t.same(due, ['tb', 'tb', 'model', 'tb']);
 });
 
 for (const [askedMs, usedMs] of [

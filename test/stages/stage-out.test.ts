@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { lastValueFrom, of, Subject, toArray } from 'rxjs';
@@ -15,7 +15,7 @@ import { MemoryStore } from '../helpers/memory-store.ts';
 
 const scrapeKey = 'metadata/scrape-host-host-abcdef-123456.json';
 const requestKey = 'metadata/request-host-host-abcdef-123456.json';
-const usual = ['workspace', '_metadata', 'modeldir', 'retval', 'output'].map(label => artifact(label));
+const usual = ['workspace', '_metadata', 'modeldir', 'retval', 'tb', 'output'].map(label => artifact(label));
 
 const rig = (t: Test, parts: Partial<AttemptParts> = {}, stopUploadMs = 20, now = Date.now) => {
   const bus = createEventBus();
@@ -104,6 +104,45 @@ t.test('a snapshot stores what changed, the end what changed after it', async t 
   observed$.complete();
   t.equal((await result).length, 1);
   t.same(store.keys('put'), ['experiments/e1/output.tar', scrapeKey], 'neither the model nor the request again');
+});
+
+t.test('a snapshot stores what is due, and what came due meanwhile after it, once', async t => {
+  const { attempt, store, stage, write } = rig(t, {}, 20, () => Date.now() + 60_000);
+  write('modeldir', 'model', 'weights');
+  write('tb', 'events', '1');
+  const held = gate();
+  store.script = async ({ key }) => (key.endsWith('output.tar') ? held.wait() : undefined);
+  const { observed$, result } = drive(t, stage);
+  const snapshot = (...due: string[]) => observed$.next({ ...attempt, due: new Set(due) });
+  snapshot('output');
+  await eventually(() => assert.equal(held.waiting, 1));
+  for (let i = 0; i < 3; i++) snapshot('modeldir');
+  snapshot('tb');
+  held.open();
+  await eventually(() => assert.ok(store.objects.has('experiments/e1/tb.tar')));
+  t.same(
+    store.keys('put'),
+    ['output', 'modeldir', 'tb'].map(label => `experiments/e1/${label}.tar`),
+  );
+  observed$.next(ended(attempt));
+  observed$.complete();
+  await result;
+  t.same(store.keys('put').slice(3).sort(), [requestKey, scrapeKey], 'the end sends none of them again');
+});
+
+t.test('what did not change is not read again', async t => {
+  const { attempt, store, stage, write } = rig(t, {}, 20, () => Date.now() + 60_000);
+  write('modeldir', 'model', 'weights');
+  const { observed$, result } = drive(t, stage);
+  observed$.next({ ...attempt, due: new Set(['modeldir']) });
+  await eventually(() => assert.ok(store.objects.has('experiments/e1/modeldir.tar')));
+  const model = join(attempt.workspace.directoryOf('modeldir'), 'model');
+  const { atimeNs } = statSync(model, { bigint: true });
+  observed$.next(ended(attempt));
+  observed$.complete();
+  await result;
+  t.equal(statSync(model, { bigint: true }).atimeNs, atimeNs);
+  t.equal(store.keys('put').filter(key => key.endsWith('modeldir.tar')).length, 1);
 });
 
 t.test('what may have changed again within one tick of the clock is stored again', async t => {

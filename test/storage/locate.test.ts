@@ -34,6 +34,8 @@ for (const [qualified, store, key, more] of [
   ['s3://s3.eu-central-1.amazonaws.com/buck/a', 's3://s3.eu-central-1.amazonaws.com/buck', 'a', {}],
   ['s3://my.buck.s3.eu-west-1.amazonaws.com/a/b', 's3://s3.eu-west-1.amazonaws.com/my.buck', 'a/b', {}],
   ['s3://s3.amazonaws.com/buck/a', 's3://s3.us-east-1.amazonaws.com/buck', 'a', {}],
+  ['s3://buck.s3-us-west-2.amazonaws.com/a/b', 's3://s3.us-west-2.amazonaws.com/buck', 'a/b', {}],
+  ['s3://s3.dualstack.eu-west-1.amazonaws.com/buck/a', 's3://s3.eu-west-1.amazonaws.com/buck', 'a', {}],
   ['s3://minio/x/y', 's3://minio/studio', 'k#?1', { bucket: 'studio', key: 'k#?1' }],
   ['s3://minio', 's3://minio/studio', 'k', { bucket: 'studio', key: 'k' }],
   ['file:///srv/store/b/k%20e', 'file:///srv/store/b', 'k e', {}],
@@ -47,14 +49,33 @@ for (const [qualified, store, key, more] of [
   });
 }
 
+t.test('a region comes from the host, else the credentials, else config.env, else the runner', async t => {
+  const env = { AWS_DEFAULT_REGION: 'eu-env-1' };
+  const inRegion = { credentials: { ...credentials, region: 'eu-own-1' } };
+  const [named, unnamed] = ['s3://s3.eu-host-1.amazonaws.com/b/k', 's3://s3.amazonaws.com/b/k'];
+  const other = { ...use, defaultRegion: 'eu-run-1' };
+  for (const [qualified, more, given, region] of [
+    [named, inRegion, env, 'eu-host-1'],
+    [unnamed, inRegion, env, 'eu-own-1'],
+    [unnamed, {}, env, 'eu-env-1'],
+    [unnamed, {}, {}, 'eu-run-1'],
+  ] as const) {
+    const found = locate(artifact(qualified, more), request({ env: given }), 'rabbitmq', other);
+    t.equal(found?.store.name, `s3://s3.${region}.amazonaws.com/b`);
+  }
+  const nowhere = artifact(unnamed, { credentials: { ...credentials, region: 'a/b' } });
+  t.throws(() => locate(nowhere, request(), 'rabbitmq', use), { code: 'artifact-invalid', message: /no region/ });
+});
+
 t.test('images have no place in a store', async t => {
   t.equal(locate(bare('dockerhub://python:3'), request(), 'rabbitmq', use), undefined);
 });
 
-t.test('what can not be served yet, or makes no sense, is said without passwords', async t => {
+t.test('what can not be served, or makes no sense, is said without passwords', async t => {
   for (const [qualified, words] of [
-    ['gs://bucket/key', /gs:\/\/ is not yet supported/],
-    ['https://me:pass-word@host/x?X-Amz-Signature=abc', /https:\/\/ is not yet supported/],
+    ['gs://bucket', /expected gs:\/\/bucket\/key/],
+    ['ftp://me:pass-word@host/x?X-Amz-Signature=abc', /ftp:\/\/ is not supported; expected s3:/],
+    ['https://me:pass-word@:x/?X-Amz-Signature=abc', /expected http/],
     ['s3://me:pass-word@host/b/k', /expected s3:\/\/host/],
     ['s3://host/bucket', /no bucket or no key/],
     ['bucket/key', /expected s3:/],
@@ -76,6 +97,30 @@ t.test('credentials come from the artifact, else from where it is allowed, else 
   t.ok(locate({ ...there, credentials: { type: 'anonymous' } }, request(), 'rabbitmq', use));
   const jwt = { ...there, credentials: { type: 'jwt', token: 'tok' } } as const;
   t.throws(() => locate(jwt, request(), 'rabbitmq', use), { code: 'access-denied', message: /jwt/ });
+});
+
+t.test('web addresses give their path as the key, and take a password or a token', async t => {
+  const at = (qualified: string, more: Partial<Artifact> = {}) =>
+    locate({ ...bare(qualified), ...more }, request(), 'rabbitmq', use);
+  const found = at('https://me:pass-word@host:8443/data/set%20a.tar?X-Amz-Signature=abc');
+  t.match([found?.store.name, found?.key], ['https://host:8443', 'data/set a.tar']);
+  t.ok(at('http://host/x', { credentials: { type: 'plain', user: 'u', password: 'p' } }));
+  t.ok(at('http://host/x', { credentials: { type: 'jwt', token: 't' } }));
+  t.throws(() => at('http://host/x', { credentials }), { code: 'access-denied', message: /expected plain or jwt/ });
+  t.throws(() => at('http://host/x', { mutable: true }), { code: 'artifact-invalid', message: /only be read/ });
+});
+
+t.test('gs:// is opened by a service account, nobody, or the runner where it is allowed', async t => {
+  const json = JSON.stringify({ client_email: 'a@b', private_key: 'k' });
+  const at = (more: Partial<Artifact>, over: Partial<LocateContext> = {}) =>
+    locate({ ...bare('gs://buck/a/b'), ...more }, request(), 'rabbitmq', { ...use, ...over });
+  const account = at({ credentials: { type: 'jwt', token: json } });
+  t.match([account?.store.name, account?.key], ['gs://buck', 'a/b']);
+  t.equal(at({ credentials: { type: 'anonymous' }, bucket: 'other', key: 'k' })?.store.name, 'gs://other');
+  t.ok(at({}, { allowRunnerCredentials: true }));
+  const refused = { code: 'access-denied', message: /^(?!.*tok-en).*expected.*$/s };
+  for (const more of [{}, { credentials }, { credentials: { type: 'jwt', token: 'tok-en' } }] as const)
+    t.throws(() => at(more), refused);
 });
 
 t.test('files are open to directory queues, to others below FILE_ROOTS only, links followed', async t => {

@@ -61,3 +61,14 @@ t.test('an abort ends the waiting with its reason', async t => {
   const work = () => Promise.reject(new StoreError('unavailable', 'down'));
   await t.rejects(withRetry(work, { ...use, emit }), { message: 'the runner stops' });
 });
+
+t.test('credentials that are no longer valid are waited for where they were let in before, a few times', async t => {
+  const expired = new StoreError('denied', 'no', {}, { reason: 'ExpiredToken' });
+  const failing = (times: number) => {
+    let tries = 0;
+    return () => (++tries <= times ? Promise.reject(expired) : Promise.resolve(tries));
+  };
+  t.equal(await withRetry(failing(3), setUp({ awaitsCredentials: true, attempts: 100 }).use), 4);
+  await t.rejects(withRetry(failing(20), setUp({ awaitsCredentials: true, attempts: 100 }).use), expired);
+  await t.rejects(withRetry(failing(1), setUp().use), expired);
+});

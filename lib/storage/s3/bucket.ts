@@ -1,7 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { clientFor, loadSdk } from './clients.ts';
+import { clientFor, forgetRunnerCredentials, loadSdk } from './clients.ts';
 import type { S3ClientOptions } from './clients.ts';
-import { isReset, regionOf, storeErrorOf } from './errors.ts';
+import { isReset, isStale, regionOf, storeErrorOf } from './errors.ts';
 import type * as Sdk from './sdk.ts';
 
 /** What is said of a call beside its command. */
@@ -32,29 +32,35 @@ export interface S3Bucket {
 const maxDetours = 4;
 
 /**
- * A bucket, wherever it is: one that is in another region is followed there, and asked there from then on.
+ * A bucket, wherever it is: one that is in another region is followed there, and asked there from then on. Where the runner's own
+ * credentials are no longer valid its chain is asked for others, once.
  * @param name the store's, for messages
  */
 export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket => {
   let { region } = options;
   let client: ReturnType<typeof clientFor> | undefined;
+  const isOutOfDate = (error: unknown) => options.credentials.type === 'runner' && isStale(error);
   return {
     call: async ({ operation, key, signal, repeatable }, send) => {
       const sdk = await loadSdk();
+      let isRenewed = false;
       for (let detours = 0; ; detours++) {
         signal?.throwIfAborted();
         const asked = region;
+        const used = (client ??= clientFor({ ...options, region }));
         try {
-          return await send(
-            sdk,
-            await (client ??= clientFor({ ...options, region })),
-            signal ? { abortSignal: signal } : {},
-          );
+          return await send(sdk, await used, signal ? { abortSignal: signal } : {});
         } catch (error) {
           signal?.throwIfAborted();
           const right = regionOf(error);
-          const again = right === undefined ? repeatable && isReset(error) : right !== asked;
+          const renews = !isRenewed && isOutOfDate(error);
+          const again = renews || (right === undefined ? repeatable && isReset(error) : right !== asked);
           if (!again || detours >= maxDetours) throw storeErrorOf(operation, error, { store: name, key });
+          if (renews) {
+            isRenewed = true;
+            forgetRunnerCredentials(used);
+            if (client === used) client = undefined;
+          }
           if (right !== undefined && region === asked) [region, client] = [right, undefined];
         }
       }

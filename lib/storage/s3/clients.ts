@@ -4,6 +4,7 @@ import https from 'node:https';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Credentials } from '../../model/experiment.ts';
 import type * as Sdk from './sdk.ts';
+import type { S3Tls } from './tls.ts';
 
 /** How requests are signed: with keys, not at all, or with what the runner's own AWS chain finds (role, profile, environment). */
 export type S3Credentials =
@@ -15,6 +16,8 @@ export interface S3ClientOptions {
   readonly endpoint: string | undefined;
   readonly region: string;
   readonly credentials: S3Credentials;
+  /** Authorities and a certificate of the runner's own; undefined: the system's authorities, and none. */
+  readonly tls?: S3Tls | undefined;
   /** Time to connect, ms. */
   readonly connectMs: number;
   /** Time without any data, ms. */
@@ -24,17 +27,25 @@ export interface S3ClientOptions {
 // One pool of connections for all clients, by address. Idle ones hold no process up, and are closed after 30 s.
 const settings = { keepAlive: true, maxSockets: 64, maxFreeSockets: 64, scheduling: 'lifo', timeout: 30_000 } as const;
 const httpAgent = new http.Agent(settings);
-const httpsAgent = new https.Agent(settings);
+/** By the id of their S3Tls, of which a process has one at most. */
+const httpsAgents = new Map<string, https.Agent>();
+const httpsAgentFor = (tls: S3Tls | undefined): https.Agent => {
+  const id = tls?.id ?? '';
+  const agent = httpsAgents.get(id) ?? new https.Agent({ ...settings, ...(tls ? { secureContext: tls.context } : {}) });
+  httpsAgents.set(id, agent);
+  return agent;
+};
 
 /** Let go of every connection that no call uses. */
 export const closeConnections = (): void => {
-  for (const agent of [httpAgent, httpsAgent]) {
+  for (const agent of [httpAgent, ...httpsAgents.values()]) {
     for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
   }
 };
 
 /** The runner's own chain, which remembers what it found until that expires. */
-const findRunnerCredentials = async () => (await import('@aws-sdk/credential-provider-node')).defaultProvider();
+const findRunnerCredentials = async () =>
+  (await import('@aws-sdk/credential-provider-node')).defaultProvider({ ignoreCache: true });
 let runnerCredentials: ReturnType<typeof findRunnerCredentials> | undefined;
 
 /** Settings that say who asks. An anonymous client has a signer that signs nothing. */
@@ -77,7 +88,8 @@ export const loadSdk = (): Promise<typeof Sdk> => (loaded ??= import('./sdk.ts')
 
 const create = async (options: S3ClientOptions): Promise<S3Client> => {
   const sdk = await loadSdk();
-  const { endpoint, region, credentials, connectMs, idleMs } = options;
+  const { endpoint, region, credentials, tls, connectMs, idleMs } = options;
+  const httpsAgent = httpsAgentFor(tls);
   const client = new sdk.S3Client({
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
@@ -122,11 +134,18 @@ const kept = new Map<string, Promise<S3Client>>();
 
 /** The client for an endpoint, a region and credentials: made once, kept while it is among those used last. */
 export const clientFor = (options: S3ClientOptions): Promise<S3Client> => {
-  const key = createHash('sha256').update(JSON.stringify(options)).digest('base64');
+  const said = JSON.stringify({ ...options, tls: options.tls?.id });
+  const key = createHash('sha256').update(said).digest('base64');
   const client = kept.get(key) ?? create(options);
   kept.delete(key);
   kept.set(key, client);
   const [oldest] = kept.keys();
   if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
   return client;
+};
+
+/** Let go of what the runner's own chain found, and of a client that used it: the next one asks the chain anew. */
+export const forgetRunnerCredentials = (client: Promise<S3Client>): void => {
+  runnerCredentials = undefined;
+  for (const [key, one] of kept) if (one === client) kept.delete(key);
 };

@@ -1,5 +1,6 @@
 import { StoreError, asError, messageOf } from '../../errors.ts';
 import type { Where } from '../../errors.ts';
+import { isStaleReason } from '../retry.ts';
 
 const denied = new Set([
   'AccessDenied',
@@ -67,8 +68,12 @@ export const refusal = (
     codeOf(status, name),
     `${operation} failed: ${said || 'no reason given'} (HTTP ${String(status)})`,
     where,
+    { reason: name },
   );
 };
+
+/** Whether a call was refused for credentials that are no longer valid. */
+export const isStale = (thrown: unknown): boolean => isStaleReason(asError(thrown).name);
 
 /** The region that a refused call should have gone to; undefined where the refusal names none. */
 export const regionOf = (thrown: unknown): string | undefined => {

@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createHash } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
-import type { S3Bucket } from './bucket.ts';
-import type { Part } from './parts.ts';
+import { abandon, isGone, takeLeftBehind } from './abandon.ts';
+import type { MultipartUpload } from './abandon.ts';
+import type { Part } from '../parts.ts';
 
 /** What S3 allows. Source: S3 user guide, "Multipart upload limits". */
 const maxParts = 10_000;
-/** Time for taking an unfinished upload away, once the upload itself has failed. */
-const cleanUpMs = 5_000;
 /** Time for the reply that names a new upload, once that is aborted: without its name it could not be taken away. */
 const nameMs = 1_000;
 
@@ -29,21 +28,6 @@ const later = (signal: AbortSignal, ms: number): { readonly signal: AbortSignal;
   };
 };
 
-export interface MultipartUpload {
-  readonly bucket: S3Bucket;
-  readonly target: { readonly Bucket: string; readonly Key: string };
-  /** For messages. */
-  readonly store: string;
-  readonly key: string;
-  readonly contentType: string;
-  readonly conditions: { readonly IfMatch?: string; readonly IfNoneMatch?: string };
-  /** Ends everything, the reading of the parts too; `stop` makes it abort with that reason. */
-  readonly signal: AbortSignal;
-  readonly stop: (reason: unknown) => void;
-  /** Parts under way at once; each is held in memory. */
-  readonly parallel: number;
-}
-
 /** Begin an upload: its id. Once begun it is seen through to its id even when it is aborted meanwhile. */
 const begin = async ({ bucket, target, key, store, contentType, signal }: MultipartUpload): Promise<string> => {
   signal.throwIfAborted();
@@ -63,16 +47,27 @@ const begin = async ({ bucket, target, key, store, contentType, signal }: Multip
 
 /** Store parts as they come, `parallel` at once. Resolves with their etags; the first failure ends the others. */
 const sendParts = async (
-  { bucket, target, key, store, signal, stop, parallel }: MultipartUpload,
+  { bucket, target, key, store, signal, stop, parallel, retry }: MultipartUpload,
   UploadId: string,
   parts: AsyncIterable<Part>,
 ): Promise<readonly string[]> => {
   const etags: string[] = [];
   const underWay = new Set<Promise<void>>();
   const sendOne = async (PartNumber: number, Body: Buffer) => {
-    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
-      client.send(new sdk.UploadPartCommand({ ...target, UploadId, PartNumber, Body }), options),
+    const sent = await retry(
+      () =>
+        bucket
+          .call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
+            client.send(new sdk.UploadPartCommand({ ...target, UploadId, PartNumber, Body }), options),
+          )
+          .catch((error: unknown) => {
+            if (isGone(error)) return error;
+            throw error;
+          }),
+      signal,
     );
+    if (sent instanceof StoreError) throw sent;
+    const { ETag } = sent;
     if (ETag === undefined) throw new StoreError('invalid', 'put failed: a part got no etag', { store, key });
     etags[PartNumber - 1] = ETag;
   };
@@ -98,46 +93,57 @@ const sendParts = async (
   }
 };
 
-/**
- * Take an unfinished upload away, until the store says that there is none: a part that was under way when it was aborted may be
- * stored after that. Source: S3 API reference, AbortMultipartUpload.
- */
-const takeAway = async ({ bucket, target, key }: MultipartUpload, UploadId: string): Promise<void> => {
-  const signal = AbortSignal.timeout(cleanUpMs);
-  for (let waitMs = 50; ; waitMs *= 2) {
+/** What an object of these parts is called. Source: S3 user guide, "Checking object integrity", composite checksums. */
+const etagOfParts = (etags: readonly string[]): string => {
+  const md5s = etags.map(etag => Buffer.from(etag.replaceAll('"', ''), 'hex'));
+  return `${createHash('md5').update(Buffer.concat(md5s)).digest('hex')}-${String(etags.length)}`;
+};
+
+/** Make the parts an object. One that was made although no reply came is found by its etag. */
+const complete = async (
+  { bucket, target, key, store, conditions, signal, retry }: MultipartUpload,
+  UploadId: string,
+  etags: readonly string[],
+): Promise<string | undefined> => {
+  const Parts = etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 }));
+  const input = { ...target, ...conditions, UploadId, MultipartUpload: { Parts } };
+  let isRepeated = false;
+  return retry(async () => {
+    const call = { operation: 'put', key, signal, repeatable: false };
     try {
-      await bucket.call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
-        client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), options),
+      const { ETag } = await bucket.call(call, (sdk, client, options) =>
+        client.send(new sdk.CompleteMultipartUploadCommand(input), options),
       );
+      if (ETag === undefined) throw new StoreError('unavailable', 'put failed: an upload got no etag', { store, key });
+      return ETag;
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'missing') return;
-      throw error;
+      if (!isRepeated || !isGone(error)) throw error;
+      const { ETag } = await bucket.call(call, (sdk, client, options) =>
+        client.send(new sdk.HeadObjectCommand(target), options),
+      );
+      if (ETag?.includes(etagOfParts(etags)) !== true) throw error;
+      return ETag;
+    } finally {
+      isRepeated = true;
     }
-    await sleep(waitMs, undefined, { signal });
-  }
+  }, signal);
 };
 
 /**
- * Store an object in parts. Nothing of it is left when this fails: the parts are taken away again.
+ * Store an object in parts. Nothing of it is left when this fails: the parts are taken away again, at the latest when the object is
+ * stored the next time.
  * Source: S3 API reference, CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
  */
 export const putInParts = async (
   upload: MultipartUpload,
   parts: AsyncIterable<Part>,
 ): Promise<{ readonly etag: string | undefined }> => {
-  const { bucket, target, key, store, conditions, signal } = upload;
   const UploadId = await begin(upload);
+  await takeLeftBehind(upload);
   try {
-    const etags = await sendParts(upload, UploadId, parts);
-    const Parts = etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 }));
-    const input = { ...target, ...conditions, UploadId, MultipartUpload: { Parts } };
-    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable: false }, (sdk, client, options) =>
-      client.send(new sdk.CompleteMultipartUploadCommand(input), options),
-    );
-    if (ETag === undefined) throw new StoreError('unavailable', 'put failed: an upload got no etag', { store, key });
-    return { etag: ETag };
+    return { etag: await complete(upload, UploadId, await sendParts(upload, UploadId, parts)) };
   } catch (error) {
-    await takeAway(upload, UploadId).catch(() => undefined);
+    await abandon(upload, UploadId);
     throw error;
   }
 };

@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import type * as Gcs from '@google-cloud/storage';
+import type { Storage, StorageOptions } from '@google-cloud/storage';
+
+/** Who asks: a service account, nobody, or the runner with application default credentials. */
+export type GcsCredentials =
+  | { readonly type: 'service-account'; readonly json: string }
+  | { readonly type: 'anonymous' }
+  | { readonly type: 'runner' };
+
+export interface GcsClientOptions {
+  readonly credentials: GcsCredentials;
+  /** `http(s)://host:port` instead of Google's, or of what STORAGE_EMULATOR_HOST says. Credentials are shown to it. */
+  readonly endpoint: string | undefined;
+}
+
+interface ServiceAccount {
+  readonly client_email: string;
+  readonly private_key: string;
+  readonly private_key_id?: string;
+}
+
+const scopes = ['https://www.googleapis.com/auth/devstorage.full_control'];
+const emulator = 'STORAGE_EMULATOR_HOST';
+
+let loaded: Promise<typeof Gcs> | undefined;
+
+/** Google's client, loaded with the first call. */
+export const loadGcs = (): Promise<typeof Gcs> => (loaded ??= import('@google-cloud/storage'));
+
+/** Who asks, as the client wants it; the runner's own credentials are looked for by the client. */
+const identity = async (credentials: GcsCredentials): Promise<Pick<StorageOptions, 'authClient'>> => {
+  if (credentials.type === 'runner') return {};
+  const { JWT, PassThroughClient } = await import('google-auth-library');
+  if (credentials.type === 'anonymous') return { authClient: new PassThroughClient() };
+  const {
+    client_email: email,
+    private_key: key,
+    private_key_id: keyId,
+  } = JSON.parse(credentials.json) as ServiceAccount;
+  const client = new JWT({ email, key, scopes, ...(keyId === undefined ? {} : { keyId }) });
+  // It signs its own tokens, which Cloud Storage takes: nobody has to be asked for one first.
+  client.useJWTAccessWithScope = true;
+  return { authClient: client };
+};
+
+const create = async ({ credentials, endpoint }: GcsClientOptions): Promise<Storage> => {
+  const { Storage: Client } = await loadGcs();
+  const who = await identity(credentials);
+  // The client takes this variable for the address of the API less its path; as an endpoint it means what it says.
+  const said = process.env[emulator];
+  Reflect.deleteProperty(process.env, emulator);
+  try {
+    const apiEndpoint = endpoint ?? said;
+    return new Client({
+      ...who,
+      ...(apiEndpoint === undefined ? {} : { apiEndpoint }),
+      // An emulator asks for no credentials.
+      ...(endpoint === undefined ? {} : { useAuthWithCustomEndpoint: true }),
+      // storage/retry.ts does it, and tells.
+      retryOptions: { autoRetry: false },
+    });
+  } finally {
+    if (said !== undefined) process.env[emulator] = said;
+  }
+};
+
+const maxKept = 32;
+const kept = new Map<string, Promise<Storage>>();
+
+/** The client for these credentials: made once, kept while it is among those used last. */
+export const gcsClientFor = (options: GcsClientOptions): Promise<Storage> => {
+  const key = createHash('sha256').update(JSON.stringify(options)).digest('base64');
+  const client = kept.get(key) ?? create(options);
+  kept.delete(key);
+  kept.set(key, client);
+  const [oldest] = kept.keys();
+  if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
+  return client;
+};
