@@ -46,7 +46,7 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
     // What an experiment made may hold links to where it ran; they lead nowhere by now.
     const outwardLinks = artifact.mutable ? 'omit' : 'refuse';
     return artifact.unpack
-      ? unpackArchive(body, directory, { signal, budget, sizeBytes, outwardLinks })
+      ? unpackArchive(body, directory, { signal, budget, sizeBytes, outwardLinks, name: key })
       : storeFile(body, directory, key, { signal, budget, sizeBytes });
   };
   try {

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { bzip2Fixture, xzFixture, zipFixture } from '../helpers/compressed.ts';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { StoreError } from '../../lib/errors.ts';
@@ -72,19 +71,14 @@ t.test('random data that stays large when compressed is streamed through the dec
   }
 });
 
-t.test('what is not read yet is named', async t => {
-  const kinds = { bzip2: bzip2Fixture, xz: xzFixture, zip: zipFixture };
-  for (const [name, bytes] of Object.entries(kinds)) {
-    const message = new RegExp(`archive refused: ${name} is not yet supported; expected tar, tar.gz or tar.zst`);
-    await t.rejects(unpacked(t, bytes()), { code: 'artifact-invalid', message });
-  }
-});
-
 t.test('what is no archive at all is refused', async t => {
   const refused = (why: RegExp) => ({ code: 'artifact-invalid', message: why });
   await t.rejects(unpacked(t, Buffer.alloc(0)), refused(/it is empty/));
   await t.rejects(unpacked(t, Buffer.from('<html>not found</html>')), refused(/cut off after 22 bytes/));
-  await t.rejects(unpacked(t, Buffer.alloc(2000, 'x')), refused(/neither a tar archive nor a compressed one/));
+  await t.rejects(
+    unpacked(t, Buffer.alloc(2000, 'x')),
+    refused(/it is no archive; expected tar, or a tar that is compressed/),
+  );
   await t.rejects(unpacked(t, Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), refused(/archive refused/));
 });
 
