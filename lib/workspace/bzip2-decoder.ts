@@ -112,7 +112,7 @@ const readStep = (bits: BitReader, blockBytes: number): Step => {
 
 /**
  * Decode bzip2, several streams after another too, block by block: memory is that of one block. Why it is not a library's: those of
- * npm need three to five times as long, hang on what is cut off, or want all of it in memory (tried).
+ * npm need twice as long, hang on what is cut off, or want all of it in memory (tried).
  * Errors: AttemptError `artifact-invalid` for what is damaged or cut off.
  */
 export async function* decodeBzip2(source: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer> {

@@ -107,6 +107,9 @@ export const readZip = async (place: ZipPlace, writer: EntryWriter): Promise<voi
       written.close();
     }
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw archiveRefused('an entry is larger than it says', undefined, error);
+    }
     // What the disk says has a code, what the library says has none.
     if (error instanceof AttemptError || (error as NodeJS.ErrnoException).code !== undefined) throw error;
     throw archiveRefused(`it is damaged: ${messageOf(error)}`, undefined, error);
