@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib';
-import { messageOf } from '../errors.ts';
+import { asError, messageOf } from '../errors.ts';
 import { blocksOf, inOrder } from './blocks.ts';
 
 /** Compresses a stream of bytes. */
@@ -87,7 +87,7 @@ export const bzip2By = (program: string): Encoder =>
     try {
       yield* child.stdout as AsyncIterable<Buffer>;
       const [code] = await exited;
-      if (failure !== undefined && failure !== null && code === null) throw failure;
+      if (failure && code === null) throw asError(failure);
       if (code !== 0) throw new Error(`bzip2 failed: ${said.trim() || messageOf(failure)} [code=${String(code)}]`);
     } finally {
       child.kill('SIGKILL');

@@ -5,6 +5,7 @@ export type ServiceVariable =
   | 'TEST_AMQP_URL'
   | 'TEST_AMQP_MGT_URL'
   | 'TEST_S3_URL'
+  | 'TEST_S5CMD'
   | 'TEST_SQS_URL'
   | 'TEST_SQS_PAGES_URL'
   | 'TEST_PUBSUB_HOST'

@@ -11,6 +11,7 @@ const here = import.meta.dirname;
 const services: Readonly<Record<string, readonly string[]>> = {
   rabbitmq: ['TEST_AMQP_URL', 'TEST_AMQP_MGT_URL'],
   s3: ['TEST_S3_URL'],
+  s5cmd: ['TEST_S5CMD'],
   sqs: ['TEST_SQS_URL', 'TEST_SQS_PAGES_URL'],
   pubsub: ['TEST_PUBSUB_HOST'],
   uv: ['TEST_UV'],

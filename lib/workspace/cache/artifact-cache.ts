@@ -95,6 +95,11 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
     renameSync(draft, join(places.etags, locationOf(wanted)));
   };
 
+  const retire = async (hash: string) => {
+    const remove = await retireEntry(places, hash);
+    if (remove) retired.set(hash, [...(retired.get(hash) ?? []), remove]);
+  };
+
   /** The entry of an etag, whole; a damaged one goes. */
   const find = async (wanted: Wanted, etag: string): Promise<Found | undefined> => {
     const hash = hashFor(wanted, etag);
@@ -105,8 +110,7 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
     if (manifest && why === undefined) return { hash, entry, manifest, release };
     release();
     if (why !== undefined) emit('cache-damaged', { object: nameOf(wanted), hash, why }, wanted.attempt.record);
-    const remove = await retireEntry(places, hash);
-    if (remove) retired.set(hash, [...(retired.get(hash) ?? []), remove]);
+    await retire(hash);
     return undefined;
   };
 
@@ -146,19 +150,25 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
   };
 
   /** The bytes of an entry that the store says is the object; else the object, if it was asked for. */
-  const ask = async (wanted: Wanted): Promise<{ hit: number } | { object: StoredObject }> => {
+  const ask = async (wanted: Wanted): Promise<{ readonly hit: number } | { readonly object: StoredObject }> => {
     const { location, signal } = wanted;
     const startedAtMs = now();
     const etag = lastEtag(wanted);
-    const found = etag === undefined ? undefined : await find(wanted, etag);
-    try {
-      const object = await location.store.get(location.key, signal, found && etag ? { ifNoneMatch: etag } : {});
+    const isThere = etag !== undefined && readManifest(join(places.entries, hashFor(wanted, etag))) !== undefined;
+    // The question is on its way while the entry is looked at.
+    const asked = location.store.get(location.key, signal, isThere ? { ifNoneMatch: etag } : {}).then(
+      object => ({ object }),
+      (error: unknown) => ({ error }),
+    );
+    const found = isThere ? await find(wanted, etag) : undefined;
+    const answer = await asked;
+    const isSame = 'error' in answer && answer.error instanceof StoreError && answer.error.code === 'precondition';
+    if (!isSame || !found) {
       found?.release();
-      return { object };
-    } catch (error) {
-      const isSame = found && error instanceof StoreError && error.code === 'precondition';
-      if (!isSame) found?.release();
-      if (!isSame) throw error;
+      if ('object' in answer) return answer;
+      // It is the same, but what was kept of it is damaged.
+      if (isSame && isThere) return { object: await location.store.get(location.key, signal) };
+      throw answer.error;
     }
     const by = await serve(found, wanted);
     const { bytes } = found.manifest;
@@ -189,6 +199,8 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
       }
       const manifest = await writeManifest(staged, { object: nameOf(wanted), etag, bytes });
       const entry = join(places.entries, hash);
+      // What stands there says nothing of itself: it would have been given out.
+      await retire(hash);
       const release = markUse(places.users, hash);
       try {
         renameSync(staged, entry);
