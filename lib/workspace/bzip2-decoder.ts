@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { archiveRefused } from './archive-errors.ts';
 import { BitReader, OutOfInput } from './bzip2-bits.ts';
 import { readBlock, type SortedBlock } from './bzip2-block.ts';
@@ -124,7 +125,7 @@ export async function* decodeBzip2(source: AsyncIterable<Buffer> | Iterable<Buff
   let coming: Buffer[] = [];
   let comingBytes = 0;
 
-  const steps = function* (isAll: boolean): Generator<Buffer> {
+  const steps = async function* (isAll: boolean): AsyncGenerator<Buffer> {
     held = Buffer.concat([held, ...coming]);
     coming = [];
     comingBytes = 0;
@@ -152,6 +153,8 @@ export async function* decodeBzip2(source: AsyncIterable<Buffer> | Iterable<Buff
       } else if (step.type === 'block') {
         combined = ((combined << 1) | (combined >>> 31)) ^ step.block.crc;
         yield* contentOf(step.block);
+        // A block takes tens of milliseconds.
+        await setImmediate();
       } else {
         if (combined >>> 0 !== step.crc) throw damaged('has a wrong checksum');
         blockBytes = 0;

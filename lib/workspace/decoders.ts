@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { pipeline, type Duplex } from 'node:stream';
 import { messageOf } from '../errors.ts';
@@ -44,6 +45,7 @@ async function* decodeXz(source: Source): AsyncGenerator<Buffer> {
       const out = update(chunk.subarray(at, at + xzInputBytes));
       if (out.length > 0) yield out;
     }
+    await setImmediate();
   }
   const last = await decoder.finish().catch((error: unknown) => {
     throw refused(error);

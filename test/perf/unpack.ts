@@ -53,7 +53,6 @@ export const bench: Bench = {
         archives.make(key, shape);
         const theirs = (directory: string) =>
           archives.shell(`"$S5CMD" cat '${archives.nameOf(key)}' | tar -C '${directory}' -${tar}f -`);
-        await archives.timed(ours(key));
         const [their, our]: number[][] = [[], []];
         for (let round = 0; round < rounds; round++) {
           their?.push(await archives.timed(theirs));

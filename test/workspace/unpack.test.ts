@@ -9,7 +9,7 @@ import { createDiskBudget } from '../../lib/workspace/disk-budget.ts';
 import { storeFile, unpackArchive, type UnpackOptions } from '../../lib/workspace/unpack.ts';
 import { bodyOf, tarOf } from '../helpers/tars.ts';
 
-const large = Buffer.alloc(3 * 1024 * 1024, 'some text that repeats ');
+const large = Buffer.alloc(6 * 1024 * 1024, 'some text that repeats ');
 
 const unpacked = async (t: Test, archive: Buffer, options: UnpackOptions = {}, chunkBytes?: number) => {
   const target = join(t.testdir({ target: {} }), 'target');
@@ -202,7 +202,7 @@ t.test('the budget is shared, and what failed gives its part back', async t => {
 
 t.test('a body that ends before its size was reached failed on its way, and is no bad archive', async t => {
   const archive = await tarOf({ name: 'f', content: large });
-  for (const length of [600, 2 * 1024 * 1024]) {
+  for (const length of [600, 5 * 1024 * 1024]) {
     const cut = unpacked(t, archive.subarray(0, length), { sizeBytes: archive.length });
     await t.rejects(cut, {
       code: 'unavailable',
@@ -222,7 +222,7 @@ t.test('an error of the body comes out as it is', async t => {
       })(),
       { objectMode: false },
     );
-  for (const length of [600, 2 * 1024 * 1024]) {
+  for (const length of [600, 5 * 1024 * 1024]) {
     await t.rejects(unpackArchive(failing(length), t.testdir()), error);
   }
 });
@@ -233,7 +233,7 @@ t.test('an abort ends it with its reason, in mid-file too', async t => {
   const reason = new Error('stop');
   const slow = Readable.from(
     (async function* () {
-      yield archive.subarray(0, 2 * 1024 * 1024);
+      yield archive.subarray(0, 5 * 1024 * 1024);
       control.abort(reason);
       await new Promise(() => undefined);
     })(),
@@ -246,9 +246,9 @@ t.test('an abort ends it with its reason, in mid-file too', async t => {
 t.test('nothing stays open after a failure', async t => {
   const open = () => readdirSync('/proc/self/fd').length;
   const archive = await tarOf({ name: 'f', content: large });
-  await t.rejects(unpacked(t, archive.subarray(0, 2_000_000)));
+  await t.rejects(unpacked(t, archive.subarray(0, 5_000_000)));
   const before = open();
-  for (let i = 0; i < 5; i++) await t.rejects(unpacked(t, archive.subarray(0, 2_000_000)));
+  for (let i = 0; i < 5; i++) await t.rejects(unpacked(t, archive.subarray(0, 5_000_000)));
   t.equal(open(), before);
 });
 

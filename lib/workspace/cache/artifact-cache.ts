@@ -198,6 +198,7 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
         return bytes;
       }
       const manifest = await writeManifest(staged, { object: nameOf(wanted), etag, bytes });
+      touch(staged, now());
       const entry = join(places.entries, hash);
       // What stands there says nothing of itself: it would have been given out.
       await retire(hash);
