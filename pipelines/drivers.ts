@@ -2,7 +2,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { containerExecutors } from '../lib/executors/container-executors.ts';
-import { findExecutable } from '../lib/executors/find-executable.ts';
+import { imageOf } from '../lib/executors/image.ts';
+import { findExecutable } from '../lib/resources/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createWatch } from '../lib/executors/watch.ts';
@@ -28,6 +29,7 @@ import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { openCache } from './cache.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
 import { recordsOf } from './records.ts';
@@ -106,10 +108,14 @@ const openLimits = async (memoryBytes: number, emit: Emit) => {
   return { groups, watch: createWatch({ availableBytes: measureMemoryBytes, reserveBytes }) };
 };
 
-const measure = async (options: Options) => ({
+/** @param reservedBytes disk that is spoken for */
+const measure = async (options: Options, reservedBytes: number) => ({
   cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
   memoryBytes: options.maxMemBytes > 0 ? options.maxMemBytes : await measureMemoryBytes(),
-  diskBytes: options.maxDiskBytes > 0 ? options.maxDiskBytes : await measureDiskBytes(options.workingDir),
+  diskBytes:
+    options.maxDiskBytes > 0
+      ? options.maxDiskBytes
+      : Math.max(0, (await measureDiskBytes(options.workingDir)) - reservedBytes),
 });
 
 /** Make everything concrete: the one file that names all drivers. */
@@ -118,7 +124,14 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
-  const ledger = new Ledger(await measure(options));
+  const cached = await openCache(
+    options,
+    home,
+    // An engine may be in another place, where mounts of this one are not seen; and what is kept for a developer has to stay.
+    ({ request }) => imageOf(request) === undefined && !options.debug,
+    emit,
+  );
+  const ledger = new Ledger(await measure(options, cached?.reservedBytes ?? 0));
   const demand = new Demand(ledger);
   const takeNext = createTakeNext(demand);
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
@@ -212,6 +225,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         locateMetadata: ({ request, delivery }) =>
           settings.queues === false ? undefined : locateDatabase(request, delivery.queue.kind, stores),
         parallelTransfers: 8,
+        cache: cached?.cache,
+        mostDiskBytes: ledger.total.diskBytes,
         executors,
         stopUploadMs: options.stopUploadMs,
         ...records,

@@ -7,7 +7,7 @@ import { AttemptError } from '../errors.ts';
 import { orAborted } from '../flow/wait.ts';
 import { install, readMetadata } from './installer.ts';
 import type { Interpreter } from './interpreters.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../resources/lock.ts';
 
 /** A tree of installed packages that many attempts share. */
 export interface Environment {

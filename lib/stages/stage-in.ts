@@ -4,9 +4,10 @@ import { asError, StoreError } from '../errors.ts';
 import type { PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import { endSpan } from '../output/bill.ts';
-import type { ObjectLocation } from '../storage/object-store.ts';
+import type { ObjectLocation, StoredObject } from '../storage/object-store.ts';
 import { withRetry } from '../storage/retry.ts';
 import type { Emit } from '../telemetry/events.ts';
+import type { ArtifactCache } from '../workspace/cache/artifact-cache.ts';
 import { createDiskBudget, type DiskBudget } from '../workspace/disk-budget.ts';
 import { isDirectoryLabel } from '../workspace/labels.ts';
 import { findAbsent, type Placed } from '../workspace/absent-objects.ts';
@@ -21,6 +22,10 @@ export interface StageInContext {
   /** Artifacts at once. */
   readonly parallelTransfers: number;
   readonly now: () => number;
+  /** Where immutable artifacts are kept between attempts. */
+  readonly cache?: ArtifactCache | undefined;
+  /** Disk that attempts without a grant of it may fill, bytes. */
+  readonly mostDiskBytes: number;
 }
 
 /** The attempt as far as bringing in one artifact goes. */
@@ -36,18 +41,31 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
   const { attempt, use, budget, signal } = staging;
   const { store, key } = location;
   const directory = attempt.workspace.directoryOf(artifact.label);
+  const bring = ({ body, sizeBytes }: StoredObject, to: string): Promise<number> => {
+    // What an experiment made may hold links to where it ran; they lead nowhere by now.
+    const outwardLinks = artifact.mutable ? 'omit' : 'refuse';
+    return artifact.unpack
+      ? unpackArchive(body, to, { signal, budget, sizeBytes, outwardLinks, name: key })
+      : storeFile(body, to, key, { signal, budget, sizeBytes });
+  };
   let tries = 0;
   const work = async () => {
     if (tries++ > 0) {
       await removeTree(directory);
       mkdirSync(directory);
     }
-    const { body, sizeBytes } = await store.get(key, signal);
-    // What an experiment made may hold links to where it ran; they lead nowhere by now.
-    const outwardLinks = artifact.mutable ? 'omit' : 'refuse';
-    return artifact.unpack
-      ? unpackArchive(body, directory, { signal, budget, sizeBytes, outwardLinks })
-      : storeFile(body, directory, key, { signal, budget, sizeBytes });
+    const { cache } = use;
+    if (!cache || artifact.mutable) return bring(await store.get(key, signal), directory);
+    return cache.bring({
+      location,
+      artifact: artifact.label,
+      form: artifact.unpack ? 'unpacked' : 'file',
+      directory,
+      unpack: bring,
+      budget,
+      signal,
+      attempt,
+    });
   };
   try {
     const object = `${store.name}/${key}`;
@@ -74,7 +92,7 @@ const inputsOf = (attempt: PreparedAttempt, use: StageInContext): Placed[] => {
 const stageAll = async (attempt: PreparedAttempt, use: StageInContext): Promise<number> => {
   const failed = new AbortController();
   const signal = AbortSignal.any([attempt.signal, failed.signal]);
-  const budget = createDiskBudget(attempt.grant.amounts.diskBytes);
+  const budget = createDiskBudget(attempt.grant.amounts.diskBytes || use.mostDiskBytes);
   const inputs = inputsOf(attempt, use);
   const isAbsent = findAbsent(inputs, signal);
   const bytes = await lastValueFrom(

@@ -135,6 +135,38 @@ export const events = table({
     when: 'every input is in place',
     fields: { artifacts: 'number', bytes: 'number', durationMs: 'number' },
   },
+  'cache-hit': {
+    level: 'debug',
+    when: 'an input was brought in from the cache, mounted over it (`overlay`) or copied',
+    fields: {
+      artifact: 'string',
+      object: 'string',
+      hash: 'string',
+      bytes: 'number',
+      by: 'string',
+      durationMs: 'number',
+    },
+  },
+  'cache-miss': {
+    level: 'debug',
+    when: 'an input was not in the cache; it is fetched',
+    fields: { artifact: 'string', object: 'string', hash: 'string?', why: 'string' },
+  },
+  'cache-damaged': {
+    level: 'warn',
+    when: 'what the cache held is not what was written; it is fetched again',
+    fields: { object: 'string', hash: 'string', why: 'string' },
+  },
+  'cache-evicted': {
+    level: 'debug',
+    when: 'something was taken out of the cache to make room',
+    fields: { hash: 'string', bytes: 'number' },
+  },
+  'cache-copies': {
+    level: 'info',
+    when: 'the cache can not be mounted over: each attempt gets a copy, which shares blocks where the file system can',
+    fields: { why: 'string' },
+  },
   provisioned: {
     level: 'debug',
     when: 'the environment is ready',

@@ -31,6 +31,8 @@ export interface Entry {
 /** A file of the archive while its bytes come, in order. */
 export interface EntryFile {
   write(chunk: Buffer): void;
+  /** So many zeros, which need no room on the disk. */
+  skip(bytes: number): void;
   /** All of it was given. */
   close(): void;
 }
@@ -39,11 +41,15 @@ export interface EntryWriterOptions {
   readonly budget: DiskBudget;
   /** What becomes of symbolic links that point out of the directory: the archive is refused, or they are left out. */
   readonly outwardLinks: 'refuse' | 'omit';
+  /** Up to this size a file is written without leaving room for others; see createFileWriter. */
+  readonly atOnceBytes?: number | undefined;
 }
 
 export interface EntryWriter {
   /** Make what the entry says; a file comes back open. */
   readonly begin: (entry: Entry) => EntryFile | undefined;
+  /** Count what is only said of entries: archives of nothing else must end too. */
+  readonly note: (bytes: number) => void;
   /** Resolves when what was given is with the kernel; undefined when it is already. */
   readonly drained: () => Promise<void> | undefined;
   /** Last: look where links lead, and give directories the modes that the archive says, since one may be read-only. */
@@ -65,13 +71,16 @@ const timeOf = (mtimeMs: number): number => (Number.isFinite(mtimeMs) && mtimeMs
  * @param directory exists; nobody else writes into it meanwhile
  * Errors: `artifact-invalid` for an entry that could do harm, `out-of-disk` above the budget.
  */
-export const createEntryWriter = (directory: string, { budget, outwardLinks }: EntryWriterOptions): EntryWriter => {
+export const createEntryWriter = (
+  directory: string,
+  { budget, outwardLinks, atOnceBytes }: EntryWriterOptions,
+): EntryWriter => {
   const target = toBytes(directory);
   const directories: { readonly path: BytePath; readonly entry: Entry }[] = [];
   const links: { readonly path: BytePath; readonly parts: string[]; readonly entry: Entry }[] = [];
   /** Known to be directories. They stay such: nothing here puts something else in a directory's place. */
   const made = new Set<BytePath>([target]);
-  const files = createFileWriter();
+  const files = createFileWriter(atOnceBytes);
   let bytes = 0;
 
   const spend = (count: number) => {
@@ -175,6 +184,7 @@ export const createEntryWriter = (directory: string, { budget, outwardLinks }: E
           return entry.type satisfies never;
       }
     },
+    note: spend,
     drained: files.drained,
     finish: () => {
       checkLinks();

@@ -1,4 +1,4 @@
-import { close, closeSync, write, writeSync } from 'node:fs';
+import { close, closeSync, ftruncateSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { EntryFile } from './entry-writer.ts';
 
@@ -6,7 +6,7 @@ const writeLater = promisify(write);
 const closeLater = promisify(close);
 
 /** Up to this size a file is written at once; what is larger could keep this program waiting for the disk. */
-const atOnceBytes = 256 * 1024;
+const smallBytes = 256 * 1024;
 
 export interface FileHooks {
   /** Told of each chunk before it is written; may throw. */
@@ -23,12 +23,33 @@ export interface FileWriter {
   readonly abandon: () => Promise<void>;
 }
 
-const writeAll = async (fd: number, chunk: Buffer): Promise<void> => {
-  for (let at = 0; at < chunk.length;) at += (await writeLater(fd, chunk, at, chunk.length - at, null)).bytesWritten;
+/** A place in a file: sparse files have holes. */
+interface Cursor {
+  at: number;
+  /** Whether the file has to be made longer at its end: it ends with a hole. */
+  endsInHole: boolean;
+}
+
+const writeNow = (fd: number, chunk: Buffer, cursor: Cursor): void => {
+  for (let at = 0; at < chunk.length;) {
+    const count = writeSync(fd, chunk, at, chunk.length - at, cursor.at);
+    at += count;
+    cursor.at += count;
+  }
+  cursor.endsInHole = false;
 };
 
-/** Writes files to descriptors that it is given, and closes these: small ones at once, the others without blocking. */
-export const createFileWriter = (): FileWriter => {
+const writeAll = async (fd: number, chunk: Buffer, cursor: Cursor): Promise<void> => {
+  for (let at = 0; at < chunk.length;) {
+    const { bytesWritten } = await writeLater(fd, chunk, at, chunk.length - at, cursor.at);
+    at += bytesWritten;
+    cursor.at += bytesWritten;
+  }
+  cursor.endsInHole = false;
+};
+
+/** @param atOnceBytes up to this size a file is written without waiting for others; Infinity where nobody else waits */
+export const createFileWriter = (atOnceBytes = smallBytes): FileWriter => {
   const open = new Set<number>();
   let pending: Promise<void> | undefined;
 
@@ -47,21 +68,34 @@ export const createFileWriter = (): FileWriter => {
     open: (fd, sizeBytes, { before, last }) => {
       open.add(fd);
       const isSmall = sizeBytes <= atOnceBytes;
+      const cursor: Cursor = { at: 0, endsInHole: false };
+      const finish = () => {
+        if (cursor.endsInHole) ftruncateSync(fd, cursor.at);
+        last();
+        open.delete(fd);
+      };
       return {
         write: chunk => {
           before(chunk.length);
-          if (isSmall) for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at, chunk.length - at);
-          else then(() => writeAll(fd, chunk));
+          if (isSmall) writeNow(fd, chunk, cursor);
+          else then(() => writeAll(fd, chunk, cursor));
+        },
+        skip: bytes => {
+          before(bytes);
+          const move = () => {
+            cursor.at += bytes;
+            cursor.endsInHole = true;
+          };
+          if (isSmall) move();
+          else then(async () => move());
         },
         close: () => {
           if (isSmall) {
-            last();
-            open.delete(fd);
+            finish();
             closeSync(fd);
           } else
             then(async () => {
-              last();
-              open.delete(fd);
+              finish();
               await closeLater(fd);
             });
         },

@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream';
-import { promisify } from 'node:util';
-import { createZstdCompress, gzip, gzipSync, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { findExecutable } from '../resources/find-executable.ts';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
-import { gzipInPieces } from './compress.ts';
+import { bzip2By, gzipBlocks, xzStreams, zstdFrame, type Encoder } from './encoders.ts';
 import { hasFiles, listDirectory, type Found } from './list-directory.ts';
 import { fillFrom, reading } from './read-files.ts';
 import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
@@ -18,31 +18,21 @@ const chunkBytes = 256 * 1024;
 
 interface Compression {
   readonly ends: RegExp;
-  readonly now: (bytes: Buffer) => Buffer;
-  readonly later: (bytes: Buffer) => Promise<Buffer>;
-  /** Of a large archive. */
-  readonly stream: (archive: AsyncIterable<Buffer>) => Readable;
+  /** For what is small. */
+  readonly now?: (bytes: Buffer) => Buffer;
+  /** Undefined: it can't be done here. What is stored is plain tar then, which readers tell by its content. */
+  readonly encoder: () => Encoder | undefined | Promise<Encoder | undefined>;
 }
-
-const read = (chunks: AsyncIterable<Buffer>): Readable =>
-  Readable.from(chunks, { objectMode: false, highWaterMark: chunkBytes });
-/** The reader hears of an error by the stream that it reads. */
-const through = (archive: AsyncIterable<Buffer>, transform: Transform): Readable =>
-  pipeline(read(archive), transform, () => undefined);
-
-/** Node has no encoder for bzip2 and xz: what is stored under such a name is plain tar, which readers tell by its content. */
 const compressions: readonly Compression[] = [
+  { ends: /\.(?:tar\.gz|tgz)$/i, now: bytes => gzipSync(bytes), encoder: () => gzipBlocks },
+  { ends: /\.(?:tar\.zst|tzst)$/i, now: bytes => zstdCompressSync(bytes), encoder: () => zstdFrame },
+  { ends: /\.(?:tar\.xz|txz)$/i, encoder: () => xzStreams },
   {
-    ends: /\.(?:tar\.gz|tgz)$/,
-    now: bytes => gzipSync(bytes),
-    later: promisify<Buffer, Buffer>(gzip),
-    stream: archive => read(gzipInPieces(archive)),
-  },
-  {
-    ends: /\.(?:tar\.zst|tzst)$/,
-    now: bytes => zstdCompressSync(bytes),
-    later: promisify<Buffer, Buffer>(zstdCompress),
-    stream: archive => through(archive, createZstdCompress()),
+    ends: /\.(?:tar\.bz2|tbz2?)$/i,
+    encoder: async () => {
+      const program = await findExecutable('bzip2');
+      return program === undefined ? undefined : bzip2By(program);
+    },
   },
 ];
 
@@ -147,11 +137,10 @@ const packSmall = async (
   found: readonly Found[],
   compression: Compression | undefined,
 ): Promise<Buffer> => {
-  const chunks: Buffer[] = [];
-  for await (const chunk of archiveOf(directory, found)) chunks.push(chunk);
-  const archive = Buffer.concat(chunks);
-  if (!compression) return archive;
-  return archive.length <= smallFileBytes ? compression.now(archive) : compression.later(archive);
+  const archive = await buffer(archiveOf(directory, found));
+  if (compression?.now && archive.length <= smallFileBytes) return compression.now(archive);
+  const encoder = await compression?.encoder();
+  return encoder ? buffer(encoder(Readable.from([archive]))) : archive;
 };
 
 /**
@@ -174,5 +163,6 @@ export const packDirectory = async (
   const compression = compressions.find(({ ends }) => ends.test(key));
   if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
   const archive = told(archiveOf(top, found), onBytes);
-  return compression ? compression.stream(archive) : read(archive);
+  const encoder = await compression?.encoder();
+  return Readable.from(encoder ? encoder(archive) : archive, { objectMode: false, highWaterMark: chunkBytes });
 };

@@ -17,8 +17,8 @@ const text = (block: Buffer, start: number, length: number): BytePath => {
   return block.toString(asBytes, start, end < 0 || end > start + length ? start + length : end);
 };
 
-/** Octal digits, or with the highest bit set a big-endian number, as GNU tar writes what octal can't hold. */
-const number = (block: Buffer, start: number, length: number): number => {
+/** A number of a header: octal digits, or with the highest bit set a big-endian number, as GNU tar writes what octal can't hold. */
+export const numberAt = (block: Buffer, start: number, length: number): number => {
   if (((block[start] ?? 0) & 0x80) !== 0) {
     let value = (block[start] ?? 0) & 0x7f;
     for (let i = start + 1; i < start + length; i++) value = value * 256 + (block[i] ?? 0);
@@ -38,7 +38,7 @@ const hasChecksum = (block: Buffer): boolean => {
     unsigned += byte;
     signed += byte > 127 ? byte - 256 : byte;
   }
-  const said = number(block, 148, 8);
+  const said = numberAt(block, 148, 8);
   return said === unsigned || said === signed;
 };
 
@@ -49,10 +49,10 @@ const hasChecksum = (block: Buffer): boolean => {
 export const decodeFields = (block: Buffer): TarFields | undefined => {
   if (!hasChecksum(block)) return undefined;
   const name = text(block, 0, 100);
-  const sizeBytes = number(block, 124, 12);
+  const sizeBytes = numberAt(block, 124, 12);
   if (!Number.isSafeInteger(sizeBytes)) throw archiveRefused('the size of an entry is no number', name);
-  const mode = number(block, 100, 8);
-  const mtimeMs = number(block, 136, 12) * 1000;
+  const mode = numberAt(block, 100, 8);
+  const mtimeMs = numberAt(block, 136, 12) * 1000;
   const isPosix = block.toString(asBytes, 257, 263) === 'ustar\0';
   const prefix = isPosix ? text(block, 345, 155) : '';
   return {
@@ -65,6 +65,11 @@ export const decodeFields = (block: Buffer): TarFields | undefined => {
   };
 };
 
+/** Where GNU tar keeps the pieces of a sparse file, as `offset,length,…`. */
+export const sparseMap = 'GNU.sparse.map';
+/** Keys that GNU tar 1.14 and 1.15 repeat, once for each piece of a sparse file. */
+const repeated = /^GNU\.sparse\.(?:offset|numbytes)$/;
+
 /** `length key=value\n` records of a pax header. Errors: `artifact-invalid`. */
 export const decodePax = (records: string): Map<string, string> => {
   const found = new Map<string, string>();
@@ -76,7 +81,10 @@ export const decodePax = (records: string): Map<string, string> => {
     if (blank < 0 || !Number.isSafeInteger(length) || length < 5 || at + length > records.length || equals < 1) {
       throw archiveRefused('a pax header is damaged');
     }
-    found.set(record.slice(0, equals), record.slice(equals + 1));
+    const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
+    const pieces = repeated.test(key);
+    const before = pieces ? found.get(sparseMap) : undefined;
+    found.set(pieces ? sparseMap : key, before === undefined ? value : `${before},${value}`);
     at += length;
   }
   return found;

@@ -1,8 +1,9 @@
 import { archiveRefused } from './archive-errors.ts';
 import { asBytes } from './byte-path.ts';
 import type { Entry, EntryFile } from './entry-writer.ts';
-import { decodeFields, decodePax, type TarFields } from './tar-fields.ts';
+import { decodeFields, decodePax, numberAt, type TarFields } from './tar-fields.ts';
 import { blockBytes, paddingAfter } from './tar-header.ts';
+import { checkPieces, paxSparse, piecesIn, spread, spreadByMap, type SparsePieces } from './tar-sparse.ts';
 
 /** Names and pax records of one entry; more than that is no name. */
 const maxMetaBytes = 1024 * 1024;
@@ -13,6 +14,7 @@ const types: Readonly<Record<string, Entry['type']>> = {
   '0': 'file',
   '\0': 'file',
   '7': 'file',
+  S: 'file',
   '1': 'link',
   '2': 'symlink',
   '5': 'directory',
@@ -24,6 +26,24 @@ const types: Readonly<Record<string, Entry['type']>> = {
 /** Entries that say something about the next one: long names of GNU tar, pax headers (of Solaris too), global ones. */
 const metaTypes = new Set(['L', 'K', 'x', 'X', 'g']);
 
+/** What follows the end at most: tapes are filled up to their blocks, of a few MiB. */
+const mostAfterEnd = 64 * 1024 * 1024;
+
+/** Who is told what an archive holds. */
+export interface TarListener {
+  /** Told of each entry; what it gives gets the entry's bytes. */
+  readonly begin: (entry: Entry) => EntryFile | undefined;
+  /** Told of bytes that are no content of an entry. */
+  readonly note: (bytes: number) => void;
+}
+
+/** A header whose map of a sparse file goes on in the next block. */
+interface Continued {
+  readonly fields: TarFields;
+  readonly pieces: (readonly [offset: number, bytes: number])[];
+  readonly realBytes: number;
+}
+
 /**
  * Reads a tar archive chunk by chunk: ustar, GNU and pax. Told by its own end whether it is whole: an archive ends with a block of
  * zeros, and what follows is passed over, as tar does. Why it is not a library's: tar-stream 3.2 takes an archive that is cut off
@@ -31,7 +51,7 @@ const metaTypes = new Set(['L', 'K', 'x', 'X', 'g']);
  * Errors: AttemptError `artifact-invalid`.
  */
 export class TarReader {
-  readonly #begin: (entry: Entry) => EntryFile | undefined;
+  readonly #listener: TarListener;
   readonly #head = Buffer.alloc(blockBytes);
   #headBytes = 0;
   #offset = 0;
@@ -42,11 +62,12 @@ export class TarReader {
   #long: { name?: string; linkname?: string } = {};
   #pax = new Map<string, string>();
   #globalPax = new Map<string, string>();
+  #continued: Continued | undefined;
   #ended = false;
+  #afterEnd = 0;
 
-  /** @param begin told of each entry; what it gives gets the entry's bytes */
-  constructor(begin: (entry: Entry) => EntryFile | undefined) {
-    this.#begin = begin;
+  constructor(listener: TarListener) {
+    this.#listener = listener;
   }
 
   push(chunk: Buffer): void {
@@ -75,6 +96,8 @@ export class TarReader {
       }
       this.#offset += at - before;
     }
+    this.#afterEnd += chunk.length - at;
+    if (this.#afterEnd > mostAfterEnd) throw archiveRefused('it goes on after its end');
   }
 
   /** There is nothing more. Errors: the archive is cut off, or there was none. */
@@ -85,6 +108,10 @@ export class TarReader {
   }
 
   #header(block: Buffer): void {
+    if (this.#continued) {
+      this.#sparse(this.#continued, block, 0, 21);
+      return;
+    }
     if (block.equals(zeros)) {
       this.#ended = true;
       return;
@@ -93,19 +120,48 @@ export class TarReader {
     if (!fields) {
       throw archiveRefused(
         this.#offset < blockBytes
-          ? 'it is neither a tar archive nor a compressed one'
+          ? 'it is no archive; expected tar, or a tar that is compressed with gzip, bzip2, xz or zstd, or zip'
           : `it is damaged at byte ${String(this.#offset)}`,
       );
     }
     if (metaTypes.has(fields.typeflag)) {
       if (fields.sizeBytes > maxMetaBytes) throw archiveRefused('a name is longer than any name', fields.name);
+      this.#listener.note(blockBytes + fields.sizeBytes);
       this.#meta = { typeflag: fields.typeflag, chunks: [] };
       this.#expect(fields.sizeBytes);
       return;
     }
-    const entry = this.#entry(fields);
-    this.#file = this.#begin(entry);
+    if (fields.typeflag === 'S') {
+      this.#sparse({ fields, pieces: [], realBytes: numberAt(block, 483, 12) }, block, 386, 4);
+      return;
+    }
+    const sparse = paxSparse(this.#pax);
+    const entry = this.#entry(fields, sparse?.name);
+    if (sparse) this.#beginSparse(entry, sparse.pieces, sparse.realBytes);
+    else this.#file = this.#listener.begin(entry);
     this.#expect(entry.type === 'file' ? entry.sizeBytes : 0);
+  }
+
+  /** A piece of the map of a GNU sparse entry; the last one tells where, at byte 482 of a header or 504 of what follows it. */
+  #sparse(one: Continued, block: Buffer, at: number, most: number): void {
+    one.pieces.push(...piecesIn(block, at, most));
+    this.#listener.note(blockBytes);
+    const goesOn = block[at + most * 24] !== 0;
+    this.#continued = goesOn ? one : undefined;
+    if (goesOn) return;
+    const entry = this.#entry(one.fields);
+    this.#beginSparse(entry, one.pieces, one.realBytes);
+    this.#expect(entry.sizeBytes);
+  }
+
+  #beginSparse(entry: Entry, pieces: SparsePieces | undefined, realBytes: number): void {
+    const { path, sizeBytes, type } = entry;
+    if (type !== 'file') throw archiveRefused('it is sparse and no file', path);
+    if (!Number.isSafeInteger(realBytes) || realBytes < 0) throw archiveRefused('its size is no number', path);
+    if (pieces) checkPieces(pieces, realBytes, sizeBytes, path);
+    const file = this.#listener.begin({ ...entry, sizeBytes: realBytes });
+    if (!file) return;
+    this.#file = pieces ? spread(file, pieces, realBytes) : spreadByMap(file, realBytes, sizeBytes, path);
   }
 
   #expect(bytes: number): void {
@@ -134,10 +190,9 @@ export class TarReader {
   }
 
   /** The entry that a header means, with what was said about it before. */
-  #entry(fields: TarFields): Entry {
+  #entry(fields: TarFields, realName?: string): Entry {
     const pax = (key: string) => this.#pax.get(key) ?? this.#globalPax.get(key);
-    const path = pax('path') ?? this.#long.name ?? fields.name;
-    if ([...this.#pax.keys()].some(key => key.startsWith('GNU.sparse.'))) throw archiveRefused('it is sparse', path);
+    const path = realName ?? pax('path') ?? this.#long.name ?? fields.name;
     const named = types[fields.typeflag];
     if (!named) throw archiveRefused(`entries of type ${JSON.stringify(fields.typeflag)} are not unpacked`, path);
     const size = pax('size');

@@ -88,9 +88,9 @@ export class PipelineScene {
     t.teardown(() => this.runner.stop());
   }
 
-  /** Another runner in the same place. */
-  restarted(t: Test): RunnerProcess {
-    const runner = new RunnerProcess(this.#env);
+  /** Another runner in the same place, with some of its options changed. */
+  restarted(t: Test, env: Readonly<Record<string, string>> = {}): RunnerProcess {
+    const runner = new RunnerProcess({ ...this.#env, ...env });
     t.teardown(() => runner.stop());
     return runner;
   }

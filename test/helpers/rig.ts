@@ -78,6 +78,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     removeWorkspace,
     createDocument: attempt => documentOf(attempt, true, Date.now()),
     keepWorkspaces: false,
+    mostDiskBytes: 0,
     locate: (artifact, { request, delivery }) => locate(artifact, request, delivery.queue.kind, stores),
     locateMetadata: ({ request, delivery }) => locateDatabase(request, delivery.queue.kind, stores),
     parallelTransfers: 4,

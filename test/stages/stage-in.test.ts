@@ -23,7 +23,7 @@ const rig = (t: Test, store: ObjectStore, parts: Partial<AttemptParts> = {}, ove
   bus.events$.subscribe(event => events.push(event));
   const attempt = makeAttempt({ home: parts.home ?? t.testdir(), artifacts: usual, ...parts });
   const locate = ({ key }: Artifact) => (key === undefined ? undefined : { store, key });
-  const use = { locate, emit: bus.emit, parallelTransfers: 8, now: Date.now, ...over };
+  const use = { locate, emit: bus.emit, parallelTransfers: 8, mostDiskBytes: 0, now: Date.now, ...over };
   return { attempt, events, stage: () => lastValueFrom(of(attempt).pipe(stageIn(use))) };
 };
 const unavailable = () => {

@@ -53,7 +53,7 @@ t.test('the extension says how it is compressed', async t => {
   t.ok(gunzipSync(await packed(root, 'a.tar.gz')).equals(plain));
   t.ok(gunzipSync(await packed(root, 'a.tgz')).equals(plain));
   t.ok(zstdDecompressSync(await packed(root, 'a.tar.zst')).equals(plain));
-  t.ok((await packed(root, 'a.tar.xz')).equals(plain), 'there is no encoder for xz');
+  t.ok((await packed(root, 'a.tar.other')).equals(plain), 'nobody knows how');
 });
 
 t.test('no name begins with ./, so that the client unpacks a directory even of one file', async t => {

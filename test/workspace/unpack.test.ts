@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { bzip2Fixture, xzFixture, zipFixture } from '../helpers/compressed.ts';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { StoreError } from '../../lib/errors.ts';
@@ -10,7 +9,7 @@ import { createDiskBudget } from '../../lib/workspace/disk-budget.ts';
 import { storeFile, unpackArchive, type UnpackOptions } from '../../lib/workspace/unpack.ts';
 import { bodyOf, tarOf } from '../helpers/tars.ts';
 
-const large = Buffer.alloc(3 * 1024 * 1024, 'some text that repeats ');
+const large = Buffer.alloc(6 * 1024 * 1024, 'some text that repeats ');
 
 const unpacked = async (t: Test, archive: Buffer, options: UnpackOptions = {}, chunkBytes?: number) => {
   const target = join(t.testdir({ target: {} }), 'target');
@@ -72,19 +71,14 @@ t.test('random data that stays large when compressed is streamed through the dec
   }
 });
 
-t.test('what is not read yet is named', async t => {
-  const kinds = { bzip2: bzip2Fixture, xz: xzFixture, zip: zipFixture };
-  for (const [name, bytes] of Object.entries(kinds)) {
-    const message = new RegExp(`archive refused: ${name} is not yet supported; expected tar, tar.gz or tar.zst`);
-    await t.rejects(unpacked(t, bytes()), { code: 'artifact-invalid', message });
-  }
-});
-
 t.test('what is no archive at all is refused', async t => {
   const refused = (why: RegExp) => ({ code: 'artifact-invalid', message: why });
   await t.rejects(unpacked(t, Buffer.alloc(0)), refused(/it is empty/));
   await t.rejects(unpacked(t, Buffer.from('<html>not found</html>')), refused(/cut off after 22 bytes/));
-  await t.rejects(unpacked(t, Buffer.alloc(2000, 'x')), refused(/neither a tar archive nor a compressed one/));
+  await t.rejects(
+    unpacked(t, Buffer.alloc(2000, 'x')),
+    refused(/it is no archive; expected tar, or a tar that is compressed/),
+  );
   await t.rejects(unpacked(t, Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), refused(/archive refused/));
 });
 
@@ -208,7 +202,7 @@ t.test('the budget is shared, and what failed gives its part back', async t => {
 
 t.test('a body that ends before its size was reached failed on its way, and is no bad archive', async t => {
   const archive = await tarOf({ name: 'f', content: large });
-  for (const length of [600, 2 * 1024 * 1024]) {
+  for (const length of [600, 5 * 1024 * 1024]) {
     const cut = unpacked(t, archive.subarray(0, length), { sizeBytes: archive.length });
     await t.rejects(cut, {
       code: 'unavailable',
@@ -228,7 +222,7 @@ t.test('an error of the body comes out as it is', async t => {
       })(),
       { objectMode: false },
     );
-  for (const length of [600, 2 * 1024 * 1024]) {
+  for (const length of [600, 5 * 1024 * 1024]) {
     await t.rejects(unpackArchive(failing(length), t.testdir()), error);
   }
 });
@@ -239,7 +233,7 @@ t.test('an abort ends it with its reason, in mid-file too', async t => {
   const reason = new Error('stop');
   const slow = Readable.from(
     (async function* () {
-      yield archive.subarray(0, 2 * 1024 * 1024);
+      yield archive.subarray(0, 5 * 1024 * 1024);
       control.abort(reason);
       await new Promise(() => undefined);
     })(),
@@ -252,9 +246,9 @@ t.test('an abort ends it with its reason, in mid-file too', async t => {
 t.test('nothing stays open after a failure', async t => {
   const open = () => readdirSync('/proc/self/fd').length;
   const archive = await tarOf({ name: 'f', content: large });
-  await t.rejects(unpacked(t, archive.subarray(0, 2_000_000)));
+  await t.rejects(unpacked(t, archive.subarray(0, 5_000_000)));
   const before = open();
-  for (let i = 0; i < 5; i++) await t.rejects(unpacked(t, archive.subarray(0, 2_000_000)));
+  for (let i = 0; i < 5; i++) await t.rejects(unpacked(t, archive.subarray(0, 5_000_000)));
   t.equal(open(), before);
 });
 

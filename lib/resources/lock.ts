@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '../flow/wait.ts';
-import { startTimeOf } from '../resources/process-identity.ts';
+import { startTimeOf } from './process-identity.ts';
 
 const lockLookMs = 100;
 /** A lock that doesn't say who holds it after so long never will. */

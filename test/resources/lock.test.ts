@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { withLock } from '../../lib/executors/lock.ts';
+import { withLock } from '../../lib/resources/lock.ts';
 import { gate } from '../helpers/gate.ts';
 
 const signal = new AbortController().signal;

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { pipeline, Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib';
+import { asError, messageOf } from '../errors.ts';
+import { blocksOf, inOrder } from './blocks.ts';
+
+/** Compresses a stream of bytes. */
+export type Encoder = (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+
+const deflateLater = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>(deflateRaw);
+
+/** Large enough that beginning anew costs next to nothing, small enough that memory stays small. */
+const gzipBlockBytes = 512 * 1024;
+/** What a block may refer to before its beginning. Source: RFC 1951, 2. */
+const windowBytes = 32 * 1024;
+/** Threads of node's pool; one block waits for each. */
+const mostAtOnce = 4;
+/** Method deflate, made on Unix, without name and time. Source: RFC 1952, 2.3. */
+const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+/** A last block that is empty. */
+const lastBlock = Buffer.from([3, 0]);
+
+/**
+ * gzip, level 6, on several cores: blocks are deflated side by side, each with what stands before it as its dictionary, and end at a
+ * byte, so that one after another they are one stream as any reader knows it (as pigz does it).
+ */
+export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let sum = 0;
+  let bytes = 0;
+  let window: Buffer | undefined;
+  const atOnce = Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
+  yield gzipHeader;
+  yield* inOrder(blocksOf(source, gzipBlockBytes), atOnce, block => {
+    sum = crc32(block, sum);
+    bytes += block.length;
+    const dictionary = window;
+    window = block.subarray(Math.max(0, block.length - windowBytes));
+    return deflateLater(block, {
+      level: 6,
+      finishFlush: constants.Z_SYNC_FLUSH,
+      ...(dictionary ? { dictionary } : {}),
+    });
+  });
+  const trailer = Buffer.alloc(8);
+  trailer.writeUInt32LE(sum);
+  trailer.writeUInt32LE(bytes % 2 ** 32, 4);
+  yield Buffer.concat([lastBlock, trailer]);
+}
+
+/** zstd, level 3, one frame. */
+export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const encoder = createZstdCompress({ chunkSize: 256 * 1024 });
+  // Who reads the encoder hears of an error by it.
+  pipeline(source, encoder, () => undefined);
+  yield* encoder as AsyncIterable<Buffer>;
+}
+
+/** A stream of xz for each block: the encoder takes 100 MB, so there is one at a time. */
+const xzBlockBytes = 4 * 1024 * 1024;
+
+/** xz, several streams one after another, which are one file. */
+export async function* xzStreams(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const { compress } = await import('@napi-rs/lzma/xz');
+  for await (const block of blocksOf(source, xzBlockBytes)) yield await compress(block);
+}
+
+/**
+ * bzip2, by the program of this name: nobody keeps an encoder for node.
+ * Errors: what the program says.
+ */
+export const bzip2By = (program: string): Encoder =>
+  async function* (source) {
+    const child = spawn(program, ['-c'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const exited = once(child, 'exit') as Promise<[code: number | null]>;
+    // It is looked at when the output ends.
+    exited.catch(() => undefined);
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));
+    let failure: unknown;
+    pipeline(Readable.from(source), child.stdin, error => {
+      failure = error;
+      if (error) child.kill('SIGKILL');
+    });
+    try {
+      yield* child.stdout as AsyncIterable<Buffer>;
+      const [code] = await exited;
+      if (failure && code === null) throw asError(failure);
+      if (code !== 0) throw new Error(`bzip2 failed: ${said.trim() || messageOf(failure)} [code=${String(code)}]`);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  };

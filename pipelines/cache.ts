@@ -1,0 +1,49 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Options } from '../lib/config/options.ts';
+import { messageOf, OptionsError } from '../lib/errors.ts';
+import type { Emit } from '../lib/telemetry/events.ts';
+import { createArtifactCache, type ArtifactCache, type CacheContext } from '../lib/workspace/cache/artifact-cache.ts';
+import { openOverlays } from '../lib/workspace/cache/overlay.ts';
+import { placesIn } from '../lib/workspace/cache/places.ts';
+import { heldBytes } from '../lib/workspace/cache/room.ts';
+
+export interface OpenedCache {
+  readonly cache: ArtifactCache;
+  /** What it may still take of the disk that attempts have, bytes. */
+  readonly reservedBytes: number;
+}
+
+/**
+ * The cache that the options name.
+ * @param mayMount whether a mount of this machine would be seen where an experiment runs, and its directory goes with it
+ * Errors: OptionsError for a directory that is not there, or can't be used.
+ */
+export const openCache = async (
+  { cacheDir, cacheSizeBytes, cacheCreate }: Options,
+  home: string,
+  mayMount: CacheContext['mayMount'],
+  emit: Emit,
+): Promise<OpenedCache | undefined> => {
+  if (cacheDir === undefined || cacheSizeBytes === undefined) return undefined;
+  const fault = (why: string) => new OptionsError([`--cache-dir (CACHE_DIR): ${cacheDir} ${why}`]);
+  if (!existsSync(cacheDir) && !cacheCreate) throw fault('is not there; expected a directory, or CACHE_CREATE=true');
+  try {
+    mkdirSync(cacheDir, { recursive: true });
+    const overlays = await openOverlays(join(home, 'overlays'));
+    if (!overlays) emit('cache-copies', { why: 'overlay file systems can not be mounted here' });
+    const places = placesIn(cacheDir);
+    const cache = await createArtifactCache({
+      places,
+      limitBytes: cacheSizeBytes,
+      overlays,
+      mayMount,
+      emit,
+      now: Date.now,
+    });
+    const sharesDisk = statSync(cacheDir).dev === statSync(home).dev;
+    return { cache, reservedBytes: sharesDisk ? Math.max(0, cacheSizeBytes - heldBytes(places)) : 0 };
+  } catch (error) {
+    throw fault(`can not be used: ${messageOf(error)}`);
+  }
+};

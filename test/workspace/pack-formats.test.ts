@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
+import t from 'tap';
+import { inOrder } from '../../lib/workspace/blocks.ts';
+import { gzipBlocks } from '../../lib/workspace/encoders.ts';
+import { packDirectory } from '../../lib/workspace/pack.ts';
+import { unpackArchive } from '../../lib/workspace/unpack.ts';
+import { byPython } from '../helpers/compressed.ts';
+
+const large = Buffer.concat([randomBytes(700_000), Buffer.alloc(3_000_000, 'of all kinds '), randomBytes(1_500_000)]);
+const packed = async (directory: string, key: string): Promise<Buffer> => {
+  const made = await packDirectory(directory, key);
+  if (!made) throw new Error('there was nothing to pack');
+  return Buffer.isBuffer(made) ? made : buffer(made);
+};
+/** By other readers: Python's, and where it knows none, the program that the format is named after. */
+const readers: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
+  'tar.gz': bytes => byPython(`import gzip\nout.write(gzip.decompress(data))`, bytes),
+  tgz: bytes => gunzipSync(bytes),
+  'tar.xz': bytes => byPython('out.write(lzma.decompress(data))', bytes),
+  'tar.bz2': bytes => byPython('out.write(bz2.decompress(data))', bytes),
+};
+
+for (const [extension, read] of Object.entries(readers)) {
+  t.test(
+    `a directory under a key that ends with .${extension} is what others read as such, small and large`,
+    async t => {
+      const dir = t.testdir({ small: { 'main.py': 'print(1)' }, large: {}, out: {} });
+      writeFileSync(join(dir, 'large/data'), large);
+      for (const size of ['small', 'large']) {
+        const archive = await packed(join(dir, size), `experiments/e1/modeldir.${extension}`);
+        const plain = read(archive);
+        t.equal(plain.toString('latin1', 257, 262), 'ustar');
+        t.ok(archive.length < plain.length);
+        mkdirSync(join(dir, 'out', size));
+        await unpackArchive(Readable.from([archive], { objectMode: false }), join(dir, 'out', size));
+      }
+      t.ok(readFileSync(join(dir, 'out/large/data')).equals(large));
+      t.equal(readFileSync(join(dir, 'out/small/main.py'), 'utf8'), 'print(1)');
+    },
+  );
+}
+
+t.test("Python's tarfile reads a .tar.gz of ours as a stream, as the client does", async t => {
+  const dir = t.testdir({ large: {} });
+  writeFileSync(join(dir, 'large/data'), large);
+  const archive = await packed(join(dir, 'large'), 'x.tar.gz');
+  const read = byPython(
+    `t = tarfile.open(fileobj=io.BytesIO(data), mode='r|gz')\nout.write(t.extractfile(t.next()).read())`,
+    archive,
+  );
+  t.ok(read.equals(large));
+  t.doesNotThrow(() => execFileSync('gzip', ['-t'], { input: archive }));
+});
+
+t.test('what gzip makes is about as small as in one piece, nothing included', async t => {
+  const { gzipSync } = await import('node:zlib');
+  const ours = await buffer(gzipBlocks(Readable.from([large])));
+  t.ok(ours.length < 1.01 * gzipSync(large).length, String(ours.length));
+  t.same(gunzipSync(await buffer(gzipBlocks(Readable.from([])))), Buffer.alloc(0));
+});
+
+t.test('a reader that goes away ends what encodes', async t => {
+  const dir = t.testdir({ large: {} });
+  writeFileSync(join(dir, 'large/data'), large);
+  for (const extension of ['tar', 'tar.gz', 'tar.zst', 'tar.xz', 'tar.bz2']) {
+    const made = await packDirectory(join(dir, 'large'), `x.${extension}`);
+    if (!made || Buffer.isBuffer(made)) throw new Error('it is small');
+    for await (const chunk of made) if ((chunk as Buffer).length > 0) break;
+    t.ok(made.destroyed);
+  }
+});
+
+t.test('values come in their order, so many at once as are asked for; the first failure is told', async t => {
+  let running = 0;
+  let most = 0;
+  const work = async (value: number) => {
+    most = Math.max(most, ++running);
+    await new Promise(resolve => setTimeout(resolve, value % 3));
+    running--;
+    if (value === 15) throw new Error('fifteen');
+    return value;
+  };
+  const numbers = (count: number) => Readable.from(Array.from({ length: count }, (_, index) => index));
+  const came: number[] = [];
+  for await (const value of inOrder<number, number>(numbers(10), 3, work)) came.push(value);
+  t.same(came, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  t.equal(most, 3);
+  await t.rejects(async () => {
+    for await (const _ of inOrder<number, number>(numbers(30), 3, work));
+  }, /fifteen/);
+  t.equal(running, 0);
+});
