@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { containerExecutors } from '../lib/executors/container-executors.ts';
+import { createEnvironments } from '../lib/executors/environments/environments.ts';
 import { findExecutable } from '../lib/executors/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
@@ -18,7 +19,7 @@ import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
-import { measureDiskBytes } from '../lib/resources/disk.ts';
+import { diskSizeBytes, measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
@@ -94,6 +95,9 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
 const memoryReserve = 0.02;
 const leastReserveBytes = 64 * 1024 * 1024;
 
+/** Of the disk, for shared Python environments. */
+const environmentsShare = 0.1;
+
 /** What holds experiments within their limits. */
 const openLimits = async (memoryBytes: number, emit: Emit) => {
   const groups = await openControlGroups();
@@ -121,6 +125,13 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const confinement = await openLimits(ledger.total.memoryBytes, emit);
+  const environments = createEnvironments({
+    directory: join(home, 'environments'),
+    limitBytes: options.environmentsSizeBytes || environmentsShare * (await diskSizeBytes(options.workingDir)),
+    uv: await findExecutable('uv'),
+    runsMayWrite: true,
+    emit,
+  });
   const executors = [
     ...(await containerExecutors({
       ...options,
@@ -130,9 +141,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       locate: (artifact, attempt) => find(artifact, attempt),
     })),
     createVirtualEnvironmentExecutor({
-      environmentsDir: join(home, 'environments'),
+      environments,
       findInterpreters,
-      uv: await findExecutable('uv'),
       runnerEnv: process.env,
       experimentEnv: options.experimentEnv,
       terminationGraceMs: options.terminationGraceMs,
@@ -222,6 +232,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     close: async () => {
       keys.close();
       reporting.close();
+      await environments.close();
       confinement.groups.close();
       await closeS3();
     },

@@ -129,6 +129,21 @@ export const events = table({
     when: 'the environment is ready',
     fields: { environment: 'string', built: 'boolean', durationMs: 'number' },
   },
+  'environment-built': {
+    level: 'info',
+    when: 'packages were installed for an experiment, and are shared with those who ask for the same from now on',
+    fields: { environment: 'string', packages: 'number', bytes: 'number', durationMs: 'number' },
+  },
+  'environment-changed': {
+    level: 'warn',
+    when: 'files of a shared environment were changed, by an experiment that ran in it: it is used no more, and built anew when it is asked for',
+    fields: { environment: 'string', what: 'string' },
+  },
+  'environment-evicted': {
+    level: 'info',
+    when: 'a shared environment that was not used for long was removed, to keep all of them within their size',
+    fields: { environment: 'string', bytes: 'number', leftBytes: 'number' },
+  },
   'image-pulling': {
     level: 'info',
     when: 'an image is on its way; told once a second, with the bytes of the layers known so far',

@@ -32,6 +32,14 @@ export const experimentOptions = rows({
     meaning: 'Disk that experiments may use in all; 0gb: 85 % of what is free in WORKING_DIR.',
     state: 'works',
   },
+  environmentsSizeBytes: {
+    env: 'ENVIRONMENTS_SIZE',
+    type: 'bytes',
+    default: '0gb',
+    meaning:
+      'What shared Python environments may take of the disk, those that run aside: who was not used for the longest goes first. 0gb: a tenth of the disk of WORKING_DIR.',
+    state: 'works',
+  },
   memoryLimit: {
     env: 'MEMORY_LIMIT',
     type: 'choice',
