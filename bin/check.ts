@@ -48,8 +48,9 @@ export const check = async (argv: readonly string[]): Promise<number> => {
     return 2;
   }
   for (const finding of optionsFindings(options)) print('options', finding);
-  const [{ machineChecks }, { containerCheck }, { keyChecks }, { queueChecks }] = await Promise.all([
+  const [{ machineChecks }, { gpuCheck }, { containerCheck }, { keyChecks }, { queueChecks }] = await Promise.all([
     import('./checks/machine.ts'),
+    import('./checks/gpus.ts'),
     import('./checks/containers.ts'),
     import('./checks/keys.ts'),
     import('./checks/queues.ts'),
@@ -57,7 +58,7 @@ export const check = async (argv: readonly string[]): Promise<number> => {
   const { redact } = redactorOf(options);
   let failed = false;
   // All at once, told in order.
-  const running = [...machineChecks, containerCheck, ...keyChecks, ...queueChecks(options)].map(
+  const running = [...machineChecks, gpuCheck, containerCheck, ...keyChecks, ...queueChecks(options)].map(
     check => [check.name, runCheck(check, options)] as const,
   );
   for (const [name, finding] of running) {

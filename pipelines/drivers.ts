@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { createEnvironments } from '../lib/executors/environments/environments.ts';
-import { findExecutable } from '../lib/executors/find-executable.ts';
+import { findExecutable } from '../lib/resources/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createWatch } from '../lib/executors/watch.ts';
@@ -27,6 +27,7 @@ import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { gpusOf } from './gpus.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
 import { recordsOf } from './records.ts';
@@ -119,7 +120,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
   const home = join(options.workingDir, 'studioml-runner');
-  const ledger = new Ledger(await measure(options));
+  const ledger = new Ledger(await measure(options), await gpusOf(options, emit));
   const demand = new Demand(ledger);
   const takeNext = createTakeNext(demand);
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
@@ -232,6 +233,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     close: async () => {
       keys.close();
       reporting.close();
+      ledger.cards.close();
       await environments.close();
       confinement.groups.close();
       await closeS3();

@@ -8,7 +8,7 @@ import { createDockerExecutor, removeAbandoned } from './docker/docker.ts';
 import { createEngine } from './docker/engine.ts';
 import { createContainerJournal } from './docker/journal.ts';
 import type { Executor } from './executor.ts';
-import { findExecutable } from './find-executable.ts';
+import { findExecutable } from '../resources/find-executable.ts';
 
 /** Of the options, and what a runner has once. */
 export interface ContainerSettings {

@@ -18,6 +18,8 @@ const covers = (a: ResourceAmounts, b: ResourceAmounts): boolean =>
 interface Out {
   readonly queue: string;
   readonly amounts: ResourceAmounts;
+  /** Whether cards are expected to be asked for. */
+  readonly cards: boolean;
 }
 
 export interface DemandSettings {
@@ -217,13 +219,21 @@ export class Demand {
     const wanted = this.expected(queue);
     const reserved = this.#reserved(kept?.queue === queue ? undefined : kept);
     if (this.#ledger.shortageNow(wanted, reserved).length > 0) return undefined;
-    const one: Out = { queue, amounts: amountsOf(wanted) };
+    const cards = wanted.gpus > 0;
+    if (cards && this.#areCardsSpokenFor(queue, kept)) return undefined;
+    const one: Out = { queue, amounts: amountsOf(wanted), cards };
     this.#out.add(one);
     return {
       release: () => {
         if (this.#out.delete(one)) this.#lookAgain();
       },
     };
+  }
+
+  /** Which cards a request gets is not known before it has them: one at a time asks for some, and who waits for long is asked first. */
+  #areCardsSpokenFor(queue: string, kept: Waiting | undefined): boolean {
+    const isKeptForOther = kept !== undefined && kept.queue !== queue && this.expected(kept.queue).gpus > 0;
+    return isKeptForOther || [...this.#out].some(out => out.cards);
   }
 
   /** Room that was spoken for is free: messages in hand first, then queues in line. */

@@ -27,6 +27,26 @@ export const events = table({
   },
   'runner-stopping': { level: 'info', when: 'no more work is taken', fields: { why: 'string' } },
   'runner-stopped': { level: 'info', when: 'everything was settled or given back', fields: { settled: 'number' } },
+  'gpus-found': {
+    level: 'info',
+    when: 'these cards and MIG instances can be granted',
+    fields: { gpus: 'strings' },
+  },
+  'gpu-unknown': {
+    level: 'warn',
+    when: 'a card is of a model whose slots are not known: they are derived from its memory (see GPU_SLOTS)',
+    fields: { name: 'string', slots: 'number' },
+  },
+  'gpu-unfit': {
+    level: 'warn',
+    when: 'a card can not be granted; told once for each state of it',
+    fields: { gpu: 'string', name: 'string', why: 'string' },
+  },
+  'gpus-unavailable': {
+    level: 'warn',
+    when: 'cards can not be looked at, and so not be granted; they are looked at again',
+    fields: { why: 'string' },
+  },
   'option-ignored': {
     level: 'warn',
     when: 'an option is understood but has no effect in this release',

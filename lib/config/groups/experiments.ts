@@ -53,9 +53,15 @@ export const experimentOptions = rows({
     env: 'CPU_ONLY',
     type: 'boolean',
     default: 'false',
-    meaning: 'Run without a GPU where none is found.',
-    state: 'adds',
-    why: 'GPUs are not used yet',
+    meaning: 'Start where the driver of GPUs is there and tells of none, and run without.',
+    state: 'works',
+  },
+  gpuSlots: {
+    env: 'GPU_SLOTS',
+    type: 'path',
+    default: '',
+    meaning: 'JSON file of slots by model of GPU, {"RTX 4090": 20}: before the values that the runner knows.',
+    state: 'works',
   },
   experimentEnv: {
     env: 'EXPERIMENT_ENV',
