@@ -21,7 +21,7 @@ const asks = (gpus: number, more: object = {}) => ({ cpus: 1, ram: '64mb', hdd: 
 t.test('an experiment sees the cards that it was granted, and no others', { timeout: 120_000 }, async t => {
   const smi = machine(t);
   smi.say('mixed');
-  const it = new PipelineScene(t, { PATH: smi.path, CUDA_VISIBLE_DEVICES: '1,2,3,4', MAX_CORES: '4' });
+  const it = new PipelineScene(t, { PATH: smi.path, CUDA_VISIBLE_DEVICES: '1,2,3,4', UNPLACED_AFTER: '0s' });
   const printed = async (resources: Readonly<Record<string, unknown>>) => {
     const key = await it.submit({ program, resources });
     const { cause } = await it.settled(key);
