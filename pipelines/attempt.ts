@@ -5,6 +5,7 @@ import { admit, type AdmitContext } from '../lib/stages/admit.ts';
 import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
+import { diagnose, type DiagnoseContext } from '../lib/stages/diagnose.ts';
 import { execute } from '../lib/stages/execute.ts';
 import { fence, type FenceContext } from '../lib/stages/fence.ts';
 import { guard, type GuardContext } from '../lib/stages/guard.ts';
@@ -41,6 +42,7 @@ export interface AttemptContext
     MergeOutputContext,
     StageOutContext,
     ConcludeContext,
+    DiagnoseContext,
     SettleContext {
   readonly executors: readonly Executor[];
 }
@@ -96,6 +98,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
       (error, attempt) => from(endEarly(error, attempt, use)),
     ),
     markEnd(use), // FinishedAttempt -> FinishedAttempt
+    diagnose(use), // FinishedAttempt -> FinishedAttempt      a machine that fails takes itself out
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 

@@ -21,6 +21,7 @@ import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
 import { diskSizeBytes, measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
+import { createQuarantine, type Quarantine } from '../lib/resources/quarantine.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
@@ -41,6 +42,8 @@ export interface Drivers {
   readonly ledger: Ledger;
   readonly demand: Demand;
   readonly delays: GrowingDelays;
+  /** Why this machine takes no work, where it does not. */
+  readonly quarantine: Pick<Quarantine, 'reason'>;
   readonly brokers: readonly QueueBroker[];
   readonly keys: Keys;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
@@ -122,6 +125,18 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const home = join(options.workingDir, 'studioml-runner');
   const ledger = new Ledger(await measure(options), await gpusOf(options, emit));
   const demand = new Demand(ledger);
+  const quarantine = createQuarantine({
+    emit,
+    pause: () => {
+      demand.pause();
+    },
+    resume: () => {
+      demand.resume();
+    },
+    setAside: ledger.cards.setAside,
+    putBack: ledger.cards.putBack,
+    probe: ledger.cards.refresh,
+  });
   const takeNext = createTakeNext(demand);
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
@@ -180,6 +195,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     keys,
     demand,
     delays,
+    quarantine,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
       const records = recordsOf({
@@ -222,6 +238,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         ...records,
         duties: [...records.duties, { name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
         deadlineMs,
+        quarantine,
         delays,
         takeNext,
         restartMs: 2000,
@@ -233,6 +250,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     close: async () => {
       keys.close();
       reporting.close();
+      quarantine.close();
       ledger.cards.close();
       await environments.close();
       confinement.groups.close();

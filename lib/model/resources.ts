@@ -31,6 +31,8 @@ export interface Grant {
   readonly gpuUuids: readonly string[];
   /** The most memory in use on them, bytes, as far as it was seen; undefined without cards. */
   gpuPeakBytes?(): number;
+  /** Whether one of them is gone, has errors, or can't be asked for; undefined without cards. Never rejects. */
+  cardFault?(): Promise<boolean>;
   /** Give cores, memory and cards back: the process tree is gone. */
   releaseCompute(): void;
   /** Give the disk back: the attempt's directory is removed. */

@@ -69,6 +69,7 @@ export class Demand {
   readonly #running = new Map<string, number>();
   readonly #out = new Set<Out>();
   #waiting: Waiting[] = [];
+  #paused = false;
 
   constructor(ledger: Ledger, { most = 8, now = () => performance.now() }: DemandSettings = {}) {
     this.#ledger = ledger;
@@ -161,6 +162,16 @@ export class Demand {
     };
   }
 
+  /** Give no more credits until `resume`; those that are out stay. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#serve();
+  }
+
   /** What is lacking now for a message in hand of this queue. */
   shortageNow(queue: string, request: ResourceRequest): Shortage[] {
     return this.#ledger.shortageNow(request, this.#reservedBeside(queue, request));
@@ -215,7 +226,7 @@ export class Demand {
   }
 
   #tryTake(queue: string, kept: Waiting | undefined): Credit | undefined {
-    if (this.#out.size >= this.#most) return undefined;
+    if (this.#paused || this.#out.size >= this.#most) return undefined;
     const wanted = this.expected(queue);
     const reserved = this.#reserved(kept?.queue === queue ? undefined : kept);
     if (this.#ledger.shortageNow(wanted, reserved).length > 0) return undefined;
@@ -243,7 +254,7 @@ export class Demand {
   }
 
   #serve(): void {
-    if (this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
+    if (this.#paused || this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
     const passedOver: Waiting[] = [];
     let kept = this.#kept();
     for (const one of this.#turns.order(this.#waiting)) {

@@ -152,7 +152,7 @@ export class Ledger {
     return {
       amounts,
       gpuUuids: cards?.uuids ?? [],
-      ...(cards && { gpuPeakBytes: () => cards.peakBytes() }),
+      ...(cards && { gpuPeakBytes: () => cards.peakBytes(), cardFault: () => cards.fault() }),
       releaseCompute: () => {
         if (!compute) return;
         compute = false;

@@ -81,6 +81,7 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       grant.releaseCompute();
       grant.releaseDisk();
     });
+    record.gpus = grant.gpuUuids;
     credit.release();
     const admittedAtMs = use.now();
     endSpan(record, 'admitted', admittedAtMs);

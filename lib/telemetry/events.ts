@@ -47,6 +47,21 @@ export const events = table({
     when: 'cards can not be looked at, and so not be granted; they are looked at again',
     fields: { why: 'string' },
   },
+  quarantined: {
+    level: 'error',
+    when: 'experiments of several projects failed one after the other for faults of the machine: no more work is taken for a while',
+    fields: { cause: 'string', failures: 'number', forMs: 'number' },
+  },
+  'gpu-quarantined': {
+    level: 'error',
+    when: 'experiments of several projects failed on one card: it is granted no more for a while',
+    fields: { gpu: 'string', failures: 'number', forMs: 'number' },
+  },
+  'quarantine-ended': {
+    level: 'info',
+    when: 'the machine, or a card, is tried again',
+    fields: { gpu: 'string?' },
+  },
   'option-ignored': {
     level: 'warn',
     when: 'an option is understood but has no effect in this release',

@@ -25,6 +25,9 @@ exit 2
   chmodSync(executable, 0o755);
   return {
     executable,
+    fixture: (name: string) => join(fixtures, `${name}.xml`),
+    /** The file that it answers with. */
+    answer: join(directory, 'output.xml'),
     /** Words of a failure, as nvidia-smi prints them. */
     fail: (words: string) => {
       writeFileSync(join(directory, 'failure'), `${words}\n`);

@@ -46,6 +46,23 @@ t.test('an experiment sees the cards that it was granted, and no others', { time
   t.equal(it.waiting().length, 1, 'who asks for a card waits in the queue until one can be had');
 });
 
+t.test(
+  'experiments that fail on a card with errors are not counted, and the card is out',
+  { timeout: 120_000 },
+  async t => {
+    const smi = machine(t);
+    smi.say('t4');
+    const it = new PipelineScene(t, { PATH: smi.path });
+    const breaks = `import os, shutil
+shutil.copy(os.environ["FIXTURE"], os.environ["ANSWER"])
+raise SystemExit("CUDA error: uncorrectable ECC error encountered")`;
+    const env = { FIXTURE: smi.fixture('t4-ecc'), ANSWER: smi.answer };
+    const key = await it.submit({ program: breaks, env, resources: asks(1) });
+    t.match(await it.settled(key), { settlement: 'release', cause: 'gpu-fault' });
+    t.match(await it.event(({ event }) => event === 'gpu-unfit'), { why: /memory errors/ });
+  },
+);
+
 t.test('a driver that fails refuses the start, unless there is to be no GPU', { timeout: 120_000 }, async t => {
   const smi = machine(t);
   smi.fail("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.");

@@ -15,6 +15,8 @@ export interface TakenCards {
   readonly uuids: readonly string[];
   /** The most that was in use on them together, as far as it was seen, bytes. */
   peakBytes(): number;
+  /** Whether one of them is gone, has errors, or can't be asked for. Never rejects. */
+  fault(): Promise<boolean>;
   /** Give them back, once. */
   release(): void;
 }
@@ -28,10 +30,10 @@ export interface Cards {
   shortageNow(request: ResourceRequest): readonly Shortage[];
   take(request: ResourceRequest): TakenCards | undefined;
   /** Look at the cards again: others may use them, too. Errors: GpuError. */
-  refresh(): Promise<void>;
+  readonly refresh: () => Promise<void>;
   /** Keep a card out of use. */
-  setAside(uuid: string): void;
-  putBack(uuid: string): void;
+  readonly setAside: (uuid: string) => void;
+  readonly putBack: (uuid: string) => void;
   /** Something may be free that was not. */
   readonly changed$: Observable<void>;
   close(): void;
@@ -198,6 +200,13 @@ export const openCards = async ({
     return {
       uuids: chosen.map(({ uuid }) => uuid),
       peakBytes: () => peakBytes,
+      fault: async () => {
+        const isSeen = await refresh().then(
+          () => true,
+          () => false,
+        );
+        return !isSeen || chosen.some(({ uuid }) => !fit().some(card => card.uuid === uuid));
+      },
       release: () => {
         if (!isHeld) return;
         isHeld = false;

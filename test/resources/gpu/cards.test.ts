@@ -127,6 +127,20 @@ t.test('one that is set aside is not granted until it is put back; an unknown mo
   cards.close();
 });
 
+t.test('a run that failed is looked at: its card may be to blame', async t => {
+  const { cards, now } = await scene([t4, v100]);
+  const taken = cards.take(asking({ gpus: 1 }));
+  t.equal(await taken?.fault(), false);
+  now.cards = [t4, { ...v100, uncorrectable: 1 }];
+  t.equal(await taken?.fault(), false, 'another one is not');
+  for (const wrong of [[{ ...t4, uncorrectable: 1 }, v100], [v100], new Error('no driver')]) {
+    now.cards = wrong;
+    t.equal(await taken?.fault(), true);
+  }
+  taken?.release();
+  cards.close();
+});
+
 t.test('what is gone is granted no more', async t => {
   const { cards, now } = await scene([t4, v100]);
   now.cards = [v100];
