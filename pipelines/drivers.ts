@@ -28,6 +28,7 @@ import { closeS3 } from '../lib/storage/s3.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { experimentUserOf } from './experiment-user.ts';
 import { gpusOf } from './gpus.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
@@ -141,17 +142,19 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const confinement = await openLimits(ledger.total.memoryBytes, emit);
+  const runAs = await experimentUserOf(options);
   const environments = createEnvironments({
     directory: join(home, 'environments'),
     limitBytes: options.environmentsSizeBytes || environmentsShare * (await diskSizeBytes(options.workingDir)),
     uv: await findExecutable('uv'),
-    runsMayWrite: true,
+    runsMayWrite: runAs === undefined || runAs.uid === 0,
     emit,
   });
   const executors = [
     ...(await containerExecutors({
       ...options,
       home,
+      runAs,
       kill: kill.signal,
       emit,
       locate: (artifact, attempt) => find(artifact, attempt),
@@ -159,6 +162,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     createVirtualEnvironmentExecutor({
       environments,
       findInterpreters,
+      runAs,
       runnerEnv: process.env,
       experimentEnv: options.experimentEnv,
       terminationGraceMs: options.terminationGraceMs,

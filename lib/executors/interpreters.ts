@@ -62,13 +62,20 @@ const question = [
   'print("%d.%d.%d" % sys.version_info[:3], int(u.find_spec("pip") is not None), int(sys.prefix == sys.base_prefix))',
 ].join('\n');
 
-const probe = async (path: string): Promise<Interpreter | undefined> => {
+/** Who is to run it. */
+export interface ProbeUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+const probe = async (path: string, user: ProbeUser | undefined): Promise<Interpreter | undefined> => {
   try {
     // -I: neither the runner's PYTHONPATH nor the user's own packages belong to the interpreter.
     const { stdout } = await run(path, ['-I', '-c', question], {
       env: openEnv(process.env),
       timeout: probeTimeoutMs,
       killSignal: 'SIGKILL',
+      ...(user && { uid: user.uid, gid: user.gid, cwd: '/' }),
     });
     const [, version, pip, isBase] = /^(\d+\.\d+\.\d+) ([01]) ([01])\s*$/.exec(stdout) ?? [];
     return version !== undefined && isBase === '1' ? { path, version, hasPip: pip === '1' } : undefined;
@@ -80,14 +87,16 @@ const probe = async (path: string): Promise<Interpreter | undefined> => {
 /**
  * Every Python 3 that is there: PATH's, pyenv's, uv's and conda's, in this order. What does not answer within 5 s is left out.
  * @param env where PATH, HOME, PYENV_ROOT are read
+ * @param user who has to be able to run it; default: the runner
  */
 export const findInterpreters = async (
   env: Readonly<Record<string, string | undefined>> = process.env,
+  user?: ProbeUser,
 ): Promise<readonly Interpreter[]> => {
   const files = (await Promise.all((await directories(env)).map(pythonsIn))).flat();
   const real = await Promise.all(files.map(file => realpath(file).catch(() => undefined)));
   const paths = new Set(real.filter(path => path !== undefined && !path.includes(`${sep}shims${sep}`)));
-  const found = await Promise.all([...(paths as ReadonlySet<string>)].map(probe));
+  const found = await Promise.all([...(paths as ReadonlySet<string>)].map(path => probe(path, user)));
   return found.filter(one => one !== undefined).filter(one => one.version.startsWith('3.'));
 };
 

@@ -12,11 +12,14 @@ import { chooseInterpreter, type Interpreter } from './interpreters.ts';
 import { createPrivateEnvironment } from './private-environment.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs, programOf } from './program.ts';
+import { commandAs, handOver, type RunAs } from './run-as.ts';
 import { bundledClients, requirementsOf } from './requirements.ts';
 
 export interface VirtualEnvironmentSettings {
   readonly environments: Environments;
-  readonly findInterpreters: (env?: NodeJS.ProcessEnv) => Promise<readonly Interpreter[]>;
+  readonly findInterpreters: (env: NodeJS.ProcessEnv, user?: RunAs) => Promise<readonly Interpreter[]>;
+  /** EXPERIMENT_USER */
+  readonly runAs?: RunAs | undefined;
   readonly runnerEnv: NodeJS.ProcessEnv;
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
@@ -78,7 +81,7 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
  */
 export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
   const { emit, now } = use;
-  const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv), now);
+  const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv, use.runAs), now);
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
@@ -120,7 +123,12 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
       args: program,
       cwd: workspace.workspace,
       // What it compiled would be written into the tree that it shares.
-      env: shared ? { ...env, PYTHONDONTWRITEBYTECODE: '1' } : env,
+      env: {
+        ...env,
+        ...(shared && { PYTHONDONTWRITEBYTECODE: '1' }),
+        // The home of the runner is not for others.
+        ...(use.runAs && !('HOME' in request.env) && { HOME: workspace.tmp }),
+      },
       shared,
     };
     return command;
@@ -145,7 +153,8 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
           emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
         },
       });
-      const run = await startProcess(command, {
+      if (use.runAs) await handOver(attempt, use.runAs);
+      const run = await startProcess(use.runAs ? commandAs(command, use.runAs) : command, {
         signal,
         confinement,
         kill: use.kill,
