@@ -45,13 +45,15 @@ export interface AttemptContext
     DiagnoseContext,
     SettleContext {
   readonly executors: readonly Executor[];
+  /** Say in the metadata store how an attempt ended that did not come to be concluded. Never rejects. */
+  readonly concludeEarly?: (attempt: FinishedAttempt) => Promise<void>;
 }
 
 /** An attempt that ended before it was concluded; who listens is told all the same. */
-const endEarly = async (error: unknown, attempt: TakenAttempt, use: GuardContext): Promise<FinishedAttempt> => {
-  const end = endOf(error, use);
-  await attempt.record.reports?.finish(end);
-  return { ...attempt, end };
+const endEarly = async (error: unknown, attempt: TakenAttempt, use: AttemptContext): Promise<FinishedAttempt> => {
+  const ended = { ...attempt, end: endOf(error, use) };
+  await Promise.all([attempt.record.reports?.finish(ended.end), use.concludeEarly?.(ended)]);
+  return ended;
 };
 
 /** From a message to a request: what is cheap comes before what is not. */

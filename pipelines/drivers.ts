@@ -182,7 +182,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   };
   const find = (artifact: Artifact, { request, delivery }: PreparedAttempt) =>
     locate(artifact, request, delivery.queue.kind, stores);
-  const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
+  const findDatabase = ({ request, delivery }: Pick<AdmittedAttempt, 'request' | 'delivery'>) =>
+    locateDatabase(request, delivery.queue.kind, stores);
 
   const deadlineMs = 10_000;
   const reporting = await createReporting({

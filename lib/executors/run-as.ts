@@ -55,7 +55,10 @@ const ofTheRunner = new Set(['output', '_metadata', '_runner']);
  * Make an attempt's inputs, its environment and its TMPDIR another user's. What is the runner's stays so.
  * Errors: those of chown.
  */
-export const handOver = async ({ workspace }: Pick<StagedAttempt, 'workspace'>, { uid, gid }: RunAs): Promise<void> => {
+export const handOver = async (
+  { workspace }: Pick<StagedAttempt, 'workspace'>,
+  { uid, gid }: Pick<RunAs, 'uid' | 'gid'>,
+): Promise<void> => {
   const names = (await readdir(workspace.root)).filter(name => !ofTheRunner.has(name));
   const own = (await readdir(workspace.runner)).filter(name => ['tmp', 'env'].includes(name));
   const paths = [...names.map(name => join(workspace.root, name)), ...own.map(name => join(workspace.runner, name))];

@@ -88,6 +88,10 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
   const ownUser = `${String(owner.uid)}:${String(owner.gid)}`;
   const given = use.runAs ? `${String(use.runAs.uid)}:${String(use.runAs.gid)}` : ownUser;
   const user = use.user === 'image' ? undefined : (use.user ?? given);
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(use.user ?? '') ?? [];
+  /** Who works in the container, where that is known here: the files of an attempt have to be his. */
+  const inside =
+    uid === undefined ? use.user === undefined && use.runAs : { uid: Number(uid), gid: Number(gid ?? uid) };
   const isForeign = owner.uid !== 0 && user !== ownUser;
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
@@ -145,7 +149,7 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
       const { docker, hasInit } = await use.engine.connect();
       const { workspace, record } = attempt;
       const { image } = attempt.command as Provisioned;
-      if (use.runAs) await handOver(attempt, use.runAs);
+      if (inside && owner.uid === 0) await handOver(attempt, inside);
       const container = await create(docker, attempt, hasInit);
       const failed = (what: string) => (error: unknown) => {
         if (statusOf(error) !== 404) emit('release-failed', { what, error: messageOf(error) }, record);
