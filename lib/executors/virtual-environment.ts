@@ -1,9 +1,11 @@
 import { join } from 'node:path';
-import type { Command, StagedAttempt } from '../model/attempt.ts';
+import type { AttemptRecord, Command, PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { createConfinement, type ConfinementSettings } from './confinement.ts';
 import type { Environment, Environments } from './environments/environments.ts';
+import { createLauncher, type Launcher } from './launcher.ts';
+import { createSpareShell } from './shells.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
 import { imageOf } from './image.ts';
@@ -85,7 +87,6 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
-    use.confinement.groups.warmUp();
     const { request, workspace, grant, document, signal, record } = attempt;
     const program = isOnlyToBuild(request) ? ['-c', 'pass'] : await programOf(attempt);
     const interpreter = await choose(request.pythonVersion);
@@ -134,29 +135,43 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     return command;
   };
 
+  const createLauncherFor = (attempt: PreparedAttempt): Launcher => {
+    const { record, grant, workspace } = attempt;
+    const { cores, memoryBytes, diskBytes } = grant.amounts;
+    const confinement = createConfinement(use.confinement, {
+      name: markerOf(attempt),
+      memoryBytes,
+      isCeiling: use.memoryLimit === 'hard',
+      diskBytes,
+      directory: workspace.root,
+      processes: mostProcesses(cores),
+      cores,
+      onOverdrawn: usedBytes => {
+        emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
+      },
+    });
+    return createLauncher(shells.take(), confinement);
+  };
+  const shells = createSpareShell(now);
+  const launchers = new WeakMap<AttemptRecord, Launcher>();
+
   return {
     kind: 'virtual-environment',
     accepts: request => (request.artifacts.has('workspace') && !imageOf(request)) || isOnlyToBuild(request),
+    standBy: attempt => {
+      const launcher = createLauncherFor(attempt);
+      launchers.set(attempt.record, launcher);
+      attempt.scope.add('launcher', () => launcher.discard());
+    },
     provision,
     start: async attempt => {
-      const { command, signal, record, grant, workspace } = attempt;
-      const { cores, memoryBytes, diskBytes } = grant.amounts;
-      const confinement = createConfinement(use.confinement, {
-        name: markerOf(attempt),
-        memoryBytes,
-        isCeiling: use.memoryLimit === 'hard',
-        diskBytes,
-        directory: workspace.root,
-        processes: mostProcesses(cores),
-        cores,
-        onOverdrawn: usedBytes => {
-          emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
-        },
-      });
-      if (use.runAs) await handOver(attempt, use.runAs);
-      const run = await startProcess(use.runAs ? commandAs(command, use.runAs) : command, {
+      const { command, signal, record } = attempt;
+      const { runAs } = use;
+      if (runAs) await handOver(attempt, runAs);
+      const standing = launchers.get(record);
+      const run = await startProcess(runAs ? commandAs(command, runAs) : command, {
         signal,
-        confinement,
+        launcher: standing?.isWaiting ? standing : createLauncherFor(attempt),
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: longestRunMs(attempt),
@@ -165,6 +180,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
           emit('kill-incomplete', { pids: pids.join(' ') }, record);
         },
       });
+      setImmediate(() => shells.refill());
       // Long before its results are stored: the next one may want the same tree.
       void run.exit.then(() => (command as Provisioned).shared?.release());
       return run;
