@@ -48,8 +48,9 @@ export const check = async (argv: readonly string[]): Promise<number> => {
     return 2;
   }
   for (const finding of optionsFindings(options)) print('options', finding);
-  const [{ machineChecks }, { containerCheck }, { keyChecks }, { s3Check }, { queueChecks }] = await Promise.all([
+  const [{ machineChecks }, { gpuCheck }, { containerCheck }, { keyChecks }, { s3Check }, { queueChecks }] = await Promise.all([
     import('./checks/machine.ts'),
+    import('./checks/gpus.ts'),
     import('./checks/containers.ts'),
     import('./checks/keys.ts'),
     import('./checks/s3.ts'),
@@ -58,7 +59,7 @@ export const check = async (argv: readonly string[]): Promise<number> => {
   const { redact } = redactorOf(options);
   let failed = false;
   // All at once, told in order.
-  const running = [...machineChecks, containerCheck, ...keyChecks, s3Check, ...queueChecks(options)].map(
+  const running = [...machineChecks, gpuCheck, containerCheck, ...keyChecks, s3Check, ...queueChecks(options)].map(
     check => [check.name, runCheck(check, options)] as const,
   );
   for (const [name, finding] of running) {

@@ -11,6 +11,7 @@ export { QueueGone, type QueueBroker, type WorkQueue } from './queues/queue.ts';
 export { admit, type AdmitContext } from './stages/admit.ts';
 export { conclude, type ConcludeContext, type Duty } from './stages/conclude.ts';
 export { decrypt, type DecryptContext } from './stages/decrypt.ts';
+export { diagnose, type DiagnoseContext } from './stages/diagnose.ts';
 export { execute, type ExecuteContext } from './stages/execute.ts';
 export { fence, type FenceContext } from './stages/fence.ts';
 export { ingest, type IngestContext } from './stages/ingest.ts';

@@ -43,7 +43,7 @@ export const stageParts: readonly string[] = ['lib/stages/settlements.ts', 'lib/
 export const interfaces: Readonly<Record<string, readonly string[]>> = {
   'lib/queues/': ['queue.ts', 'take-next.ts'],
   'lib/storage/': ['object-store.ts', 'retry.ts', 'fence.ts'],
-  'lib/executors/': ['executor.ts'],
+  'lib/executors/': ['executor.ts', 'run-as.ts'],
 };
 
 /** Who sees concrete drivers. */

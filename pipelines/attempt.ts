@@ -5,6 +5,7 @@ import { admit, type AdmitContext } from '../lib/stages/admit.ts';
 import { announce, type AnnounceContext } from '../lib/stages/announce.ts';
 import { conclude, type ConcludeContext } from '../lib/stages/conclude.ts';
 import { decrypt, type DecryptContext } from '../lib/stages/decrypt.ts';
+import { diagnose, type DiagnoseContext } from '../lib/stages/diagnose.ts';
 import { execute } from '../lib/stages/execute.ts';
 import { fence, type FenceContext } from '../lib/stages/fence.ts';
 import { guard, type GuardContext } from '../lib/stages/guard.ts';
@@ -42,15 +43,18 @@ export interface AttemptContext
     MergeOutputContext,
     StageOutContext,
     ConcludeContext,
+    DiagnoseContext,
     SettleContext {
   readonly executors: readonly Executor[];
+  /** Say in the metadata store how an attempt ended that did not come to be concluded. Never rejects. */
+  readonly concludeEarly?: (attempt: FinishedAttempt) => Promise<void>;
 }
 
 /** An attempt that ended before it was concluded; who listens is told all the same. */
-const endEarly = async (error: unknown, attempt: TakenAttempt, use: GuardContext): Promise<FinishedAttempt> => {
-  const end = endOf(error, use);
-  await attempt.record.reports?.finish(end);
-  return { ...attempt, end };
+const endEarly = async (error: unknown, attempt: TakenAttempt, use: AttemptContext): Promise<FinishedAttempt> => {
+  const ended = { ...attempt, end: endOf(error, use) };
+  await Promise.all([attempt.record.reports?.finish(ended.end), use.concludeEarly?.(ended)]);
+  return ended;
 };
 
 /** From a message to a request: what is cheap comes before what is not. */
@@ -98,6 +102,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
       (error, attempt) => from(endEarly(error, attempt, use)),
     ),
     markEnd(use), // FinishedAttempt -> FinishedAttempt
+    diagnose(use), // FinishedAttempt -> FinishedAttempt      a machine that fails takes itself out
     settle(use), // FinishedAttempt -> Settled; then the attempt's scope closes
   );
 

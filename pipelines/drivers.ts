@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { imageOf } from '../lib/executors/image.ts';
+import { createEnvironments } from '../lib/executors/environments/environments.ts';
 import { findExecutable } from '../lib/resources/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
@@ -19,8 +20,9 @@ import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
-import { measureDiskBytes } from '../lib/resources/disk.ts';
+import { diskSizeBytes, measureDiskBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
+import { createQuarantine, type Quarantine } from '../lib/resources/quarantine.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { resuming } from '../lib/storage/resuming.ts';
@@ -30,6 +32,8 @@ import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
 import { openCache } from './cache.ts';
+import { experimentUserOf } from './experiment-user.ts';
+import { gpusOf } from './gpus.ts';
 import { openKeys, type Keys } from './keys.ts';
 import type { QueueContext } from './queue.ts';
 import { recordsOf } from './records.ts';
@@ -43,6 +47,8 @@ export interface Drivers {
   readonly ledger: Ledger;
   readonly demand: Demand;
   readonly delays: GrowingDelays;
+  /** Why this machine takes no work, where it does not. */
+  readonly quarantine: Pick<Quarantine, 'reason'>;
   readonly brokers: readonly QueueBroker[];
   readonly keys: Keys;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
@@ -98,6 +104,9 @@ const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> =
 const memoryReserve = 0.02;
 const leastReserveBytes = 64 * 1024 * 1024;
 
+/** Of the disk, for shared Python environments. */
+const environmentsShare = 0.1;
+
 /** What holds experiments within their limits. */
 const openLimits = async (memoryBytes: number, emit: Emit) => {
   const groups = await openControlGroups();
@@ -131,24 +140,45 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     ({ request }) => imageOf(request) === undefined && !options.debug,
     emit,
   );
-  const ledger = new Ledger(await measure(options, cached?.reservedBytes ?? 0));
+  const ledger = new Ledger(await measure(options, cached?.reservedBytes ?? 0), await gpusOf(options, emit));
   const demand = new Demand(ledger);
+  const quarantine = createQuarantine({
+    emit,
+    pause: () => {
+      demand.pause();
+    },
+    resume: () => {
+      demand.resume();
+    },
+    setAside: ledger.cards.setAside,
+    putBack: ledger.cards.putBack,
+    probe: ledger.cards.refresh,
+  });
   const takeNext = createTakeNext(demand);
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const confinement = await openLimits(ledger.total.memoryBytes, emit);
+  const runAs = await experimentUserOf(options);
+  const environments = createEnvironments({
+    directory: join(home, 'environments'),
+    limitBytes: options.environmentsSizeBytes || environmentsShare * (await diskSizeBytes(options.workingDir)),
+    uv: await findExecutable('uv'),
+    runsMayWrite: runAs === undefined || runAs.uid === 0,
+    emit,
+  });
   const executors = [
     ...(await containerExecutors({
       ...options,
       home,
+      runAs,
       kill: kill.signal,
       emit,
       locate: (artifact, attempt) => find(artifact, attempt),
     })),
     createVirtualEnvironmentExecutor({
-      environmentsDir: join(home, 'environments'),
+      environments,
       findInterpreters,
-      uv: await findExecutable('uv'),
+      runAs,
       runnerEnv: process.env,
       experimentEnv: options.experimentEnv,
       terminationGraceMs: options.terminationGraceMs,
@@ -171,7 +201,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     const location = locate(artifact, request, delivery.queue.kind, stores);
     return location && resuming(location, { emit, about, artifact: artifact.label });
   };
-  const findDatabase = ({ request, delivery }: AdmittedAttempt) => locateDatabase(request, delivery.queue.kind, stores);
+  const findDatabase = ({ request, delivery }: Pick<AdmittedAttempt, 'request' | 'delivery'>) =>
+    locateDatabase(request, delivery.queue.kind, stores);
 
   const deadlineMs = 10_000;
   const reporting = await createReporting({
@@ -188,6 +219,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     keys,
     demand,
     delays,
+    quarantine,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
       const records = recordsOf({
@@ -232,6 +264,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         ...records,
         duties: [...records.duties, { name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
         deadlineMs,
+        quarantine,
         delays,
         takeNext,
         restartMs: 2000,
@@ -243,6 +276,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     close: async () => {
       keys.close();
       reporting.close();
+      quarantine.close();
+      ledger.cards.close();
+      await environments.close();
       confinement.groups.close();
       await closeS3();
     },

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { messageOf } from '../lib/errors.ts';
-import type { AdmittedAttempt, ExperimentRecord, PreparedAttempt, StoredAttempt } from '../lib/model/attempt.ts';
+import type {
+  AdmittedAttempt,
+  ExperimentRecord,
+  FinishedAttempt,
+  PreparedAttempt,
+  StoredAttempt,
+} from '../lib/model/attempt.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
+import type { Cause } from '../lib/model/outcome.ts';
 import { createExperimentRecord, noRecord } from '../lib/records/experiment-record.ts';
 import { createRecordDuty } from '../lib/records/record-duty.ts';
 import { createResultsDuty } from '../lib/records/results.ts';
@@ -9,6 +16,9 @@ import { createStatusArtifact } from '../lib/records/status-artifact.ts';
 import { settlementOf } from '../lib/stages/settlements.ts';
 import type { ObjectLocation } from '../lib/storage/object-store.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
+
+/** What tells where the record of an experiment is. */
+type Recorded = Pick<AdmittedAttempt, 'request' | 'delivery' | 'record'>;
 
 export interface RecordsContext {
   readonly emit: Emit;
@@ -19,19 +29,24 @@ export interface RecordsContext {
   readonly stopUploadMs: number;
   readonly locate: (artifact: Artifact, attempt: PreparedAttempt) => ObjectLocation | undefined;
   /** Where the metadata object of an experiment is. May throw an AttemptError. */
-  readonly locateDatabase: (attempt: AdmittedAttempt) => ObjectLocation | undefined;
+  readonly locateDatabase: (attempt: Recorded) => ObjectLocation | undefined;
 }
 
 /** Source: spec "Metadata store". */
 const lookEveryMs = 10_000;
 const firstLookMs = 5000;
 
+/** Ends that say nothing of the experiment: another attempt of it speaks for it. */
+const ofOthers: ReadonlySet<Cause> = new Set(['already-done', 'duplicate', 'lease-lost']);
+/** So often the last word is tried where the store does not answer. */
+const lastTries = 4;
+
 /** What the stages need to keep an experiment's record in the metadata store, and to see that its user cancelled it. */
 export const recordsOf = (use: RecordsContext) => {
   const { emit } = use;
   const settlement = (attempt: StoredAttempt) => settlementOf(attempt, use, () => 0).type;
 
-  const createRecord = (attempt: AdmittedAttempt): ExperimentRecord => {
+  const createRecord = (attempt: Recorded): ExperimentRecord => {
     try {
       const location = use.locateDatabase(attempt);
       return location ? createExperimentRecord(location, { emit, about: attempt.record }) : noRecord;
@@ -55,7 +70,19 @@ export const recordsOf = (use: RecordsContext) => {
     }
   };
 
+  /** An attempt that ended before it had a record, or whose results could not be stored: nobody waits for it for ever. */
+  const concludeEarly = async (attempt: FinishedAttempt): Promise<void> => {
+    const { request, began } = attempt.record;
+    if (!request || ofOthers.has(attempt.end.cause)) return;
+    const type = settlementOf(attempt, use, () => 0).type;
+    const record = () => createRecord({ ...attempt, request });
+    if (type === 'accept' || type === 'reject')
+      await record().set({ status: 'finished', finishedAtMs: use.now() }, lastTries);
+    else if (began && type !== 'none') await record().set({ status: 'waiting' }, lastTries);
+  };
+
   return {
+    concludeEarly,
     createExperimentRecord: createRecord,
     cancelledBy: (attempt: PreparedAttempt) => {
       const status = statusOf(attempt);

@@ -32,5 +32,11 @@ export const startRunner = async (options: Options, bus: EventBus, redactor: Red
     close: drivers.close,
   });
   const remembered = { demand: drivers.demand, ledger: drivers.ledger, delays: drivers.delays, now: Date.now };
-  return { ...runner, why: name => runner.known(name).map(queue => why(queue, remembered)) };
+  return {
+    ...runner,
+    why: name =>
+      runner
+        .known(name)
+        .map(queue => why({ ...queue, refused: drivers.quarantine.reason ?? queue.refused }, remembered)),
+  };
 };

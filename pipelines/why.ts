@@ -81,7 +81,7 @@ const firstLine = (one: Why): string => {
 const lackingLine = ({ lacking }: Why): string =>
   lacking
     .map(({ resource, asked: wanted, available }) => {
-      const shown = resource === 'memory' || resource === 'disk' ? humanBytes : String;
+      const shown = ['memory', 'disk', 'gpu memory'].includes(resource) ? humanBytes : String;
       return `${resource}: asks for ${shown(wanted)}, ${shown(available)} left for it`;
     })
     .join('; ');

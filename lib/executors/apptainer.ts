@@ -10,6 +10,7 @@ import { markerOf } from './experiment-env.ts';
 import { imageOf, isTrusted } from './image.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs, programOf } from './program.ts';
+import { commandAs, handOver, type RunAs } from './run-as.ts';
 
 export interface ApptainerSettings {
   /** `apptainer` or `singularity` on PATH; undefined where there is neither. */
@@ -21,6 +22,8 @@ export interface ApptainerSettings {
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  /** EXPERIMENT_USER */
+  readonly runAs?: RunAs | undefined;
   /** Its abort kills what runs at once. */
   readonly kill: AbortSignal;
   readonly emit: Emit;
@@ -94,8 +97,10 @@ export const createApptainerExecutor = (use: ApptainerSettings): Executor => ({
       },
     };
   },
-  start: attempt =>
-    startProcess(attempt.command, {
+  start: async attempt => {
+    const { command } = attempt;
+    if (use.runAs) await handOver(attempt, use.runAs);
+    return startProcess(use.runAs ? commandAs(command, use.runAs) : command, {
       signal: attempt.signal,
       kill: use.kill,
       graceMs: use.terminationGraceMs,
@@ -104,5 +109,6 @@ export const createApptainerExecutor = (use: ApptainerSettings): Executor => ({
       onSurvivors: pids => {
         use.emit('kill-incomplete', { pids: pids.join(' ') }, attempt.record);
       },
-    }),
+    });
+  },
 });

@@ -8,6 +8,7 @@ import { createDockerExecutor, removeAbandoned } from './docker/docker.ts';
 import { createEngine } from './docker/engine.ts';
 import { createContainerJournal } from './docker/journal.ts';
 import type { Executor } from './executor.ts';
+import type { RunAs } from './run-as.ts';
 import { findExecutable } from '../resources/find-executable.ts';
 
 /** Of the options, and what a runner has once. */
@@ -18,6 +19,7 @@ export interface ContainerSettings {
   readonly containerPids: number;
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  readonly runAs: RunAs | undefined;
   /** STUDIOML_HOME */
   readonly home: string;
   readonly kill: AbortSignal;
@@ -27,8 +29,8 @@ export interface ContainerSettings {
 
 /** The drivers that run experiments in images. Containers that a dead runner left are removed meanwhile; nobody waits for that. */
 export const containerExecutors = async (use: ContainerSettings): Promise<readonly Executor[]> => {
-  const { imageAllow, experimentEnv, terminationGraceMs, kill, emit, locate } = use;
-  const shared = { imageAllow, experimentEnv, terminationGraceMs, kill, emit, locate, runnerEnv: process.env };
+  const { imageAllow, experimentEnv, terminationGraceMs, runAs, kill, emit, locate } = use;
+  const shared = { imageAllow, experimentEnv, terminationGraceMs, runAs, kill, emit, locate, runnerEnv: process.env };
   const engine = createEngine();
   const journal = createContainerJournal(join(use.home, 'containers'));
   void removeAbandoned({ engine, journal, emit });

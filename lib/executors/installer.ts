@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { AttemptError } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
+import { withoutUrlSecrets } from '../request/without-credentials.ts';
 import type { Interpreter } from './interpreters.ts';
 import { startProcess } from './process.ts';
 
@@ -21,12 +23,14 @@ export interface InstallSettings {
   /** File that gets what the tool prints. */
   readonly log: string;
   readonly signal: AbortSignal;
+  /** So often where the network fails. Default: 3. */
+  readonly tries?: number;
 }
 
 /** Words of the tools for a network that failed: trying again may help. */
 const networkFault =
   /connection (reset|refused|aborted|broken)|timed? ?out|temporary failure in name resolution|network is unreachable|failed to fetch|error sending request|50[0234] (server error|bad gateway|service)|too many requests/i;
-const tries = 3;
+const mostTries = 3;
 const lastLines = 15;
 const keptChars = 64 * 1024;
 /** Nothing takes longer to build, and what does hangs. */
@@ -79,12 +83,23 @@ const run = async (
   // Without a log the installation still has its result, and the words come with the error.
   out.on('error', () => undefined);
   let words = '';
-  const take = (chunk: string) => {
-    out.write(chunk);
-    words = (words + chunk).slice(-keptChars);
+  const take = (text: string) => {
+    // Indexes have passwords in their URLs, and not every tool hides them.
+    const shown = withoutUrlSecrets(text);
+    out.write(shown);
+    words = (words + shown).slice(-keptChars);
   };
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', take);
-  const [{ code }] = await Promise.all([child.exit, finished(child.stdout), finished(child.stderr)]);
+  const listen = async (stream: Readable) => {
+    let rest = '';
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      const end = Math.max(chunk.lastIndexOf('\n'), chunk.lastIndexOf('\r')) + 1;
+      if (end > 0) take(rest + chunk.slice(0, end));
+      rest = (end > 0 ? '' : rest) + chunk.slice(end);
+    });
+    await finished(stream);
+    take(rest);
+  };
+  const [{ code }] = await Promise.all([child.exit, listen(child.stdout), listen(child.stderr)]);
   await new Promise(resolve => out.end(resolve));
   return { code, words };
 };
@@ -94,7 +109,7 @@ const run = async (
  * Errors: `environment` with the tool's last words; the signal's reason. A network that fails is tried again twice.
  */
 export const install = async (settings: InstallSettings): Promise<void> => {
-  const { requirements, scratch, signal } = settings;
+  const { requirements, scratch, signal, tries = mostTries } = settings;
   const file = join(scratch, 'requirements.txt');
   await writeFile(file, `${requirements.join('\n')}\n`);
   const command = commandFor(settings, file);
@@ -111,13 +126,4 @@ export const install = async (settings: InstallSettings): Promise<void> => {
     const missing = /No module named pip/.test(words) ? ' (neither uv nor a Python with pip is installed)' : '';
     throw new AttemptError('environment', `the requirements could not be installed${missing}: ${said}`);
   }
-};
-
-/** Whether the tools' files say what is installed: name, version and what each needs. Source: core metadata, `*.dist-info/METADATA`. */
-export const readMetadata = async (path: string): Promise<{ name: string; version: string; requires: string[] }> => {
-  const text = await readFile(path, 'utf8');
-  const head = text.slice(0, text.search(/\r?\n\r?\n/) >>> 0);
-  const all = (field: string) =>
-    [...head.matchAll(new RegExp(`^${field}: (.*)$`, 'gim'))].map(match => (match[1] ?? '').trim());
-  return { name: all('Name')[0] ?? '', version: all('Version')[0] ?? '', requires: all('Requires-Dist') };
 };

@@ -1,25 +1,27 @@
 import { join } from 'node:path';
 import type { AttemptRecord, Command, PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
+import type { Request } from '../model/experiment.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { createConfinement, type ConfinementSettings } from './confinement.ts';
+import type { Environment, Environments } from './environments/environments.ts';
 import { createLauncher, type Launcher } from './launcher.ts';
 import { createSpareShell } from './shells.ts';
-import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
 import { imageOf } from './image.ts';
+import { installerEnv } from './installer-env.ts';
 import { chooseInterpreter, type Interpreter } from './interpreters.ts';
 import { createPrivateEnvironment } from './private-environment.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs, programOf } from './program.ts';
+import { commandAs, handOver, type RunAs } from './run-as.ts';
 import { bundledClients, requirementsOf } from './requirements.ts';
 
 export interface VirtualEnvironmentSettings {
-  /** Where shared trees are kept. */
-  readonly environmentsDir: string;
-  readonly findInterpreters: (env?: NodeJS.ProcessEnv) => Promise<readonly Interpreter[]>;
-  /** uv's executable; undefined: pip. */
-  readonly uv: string | undefined;
+  readonly environments: Environments;
+  readonly findInterpreters: (env: NodeJS.ProcessEnv, user?: RunAs) => Promise<readonly Interpreter[]>;
+  /** EXPERIMENT_USER */
+  readonly runAs?: RunAs | undefined;
   readonly runnerEnv: NodeJS.ProcessEnv;
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
@@ -36,13 +38,6 @@ export interface VirtualEnvironmentSettings {
 
 /** Until interpreters are looked for again where none fitted, ms. */
 const lookAgainMs = 30_000;
-
-/** The tools' own variables and what they need to reach an index; never secrets of queues and stores. */
-const installerEnv = (env: NodeJS.ProcessEnv): Record<string, string> => {
-  const wanted = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|UV_.*|.*_PROXY|.*_CA_BUNDLE|SSL_CERT_.*|GIT_.*)$/i;
-  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && wanted.test(name));
-  return { ...Object.fromEntries(kept as [string, string][]), UV_PYTHON_DOWNLOADS: 'never' };
-};
 
 /** Interpreters are looked for once, and again now and then when none fits. */
 const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, now: () => number) => {
@@ -63,6 +58,21 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
   };
 };
 
+/** What is started, and the tree that it has to be given back. */
+interface Provisioned extends Command {
+  readonly shared: Environment | undefined;
+}
+
+/**
+ * Whether a request names requirements and nothing to run: it makes their environment for those who come after it. That the
+ * interpreter starts in it is all it runs.
+ * Source: spec "Special artifacts".
+ */
+const isOnlyToBuild = (request: Request): boolean =>
+  !request.artifacts.has('workspace') &&
+  !imageOf(request) &&
+  request.requirements.length + request.extraRequirements.length > 0;
+
 /** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
 const mostProcesses = (cores: number): number => 1024 + 256 * cores;
 
@@ -73,39 +83,56 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
  */
 export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
   const { emit, now } = use;
-  const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv), now);
-  const environments = createEnvironments({
-    directory: use.environmentsDir,
-    uv: use.uv,
-    env: installerEnv(use.runnerEnv),
-  });
+  const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv, use.runAs), now);
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
     const { request, workspace, grant, document, signal, record } = attempt;
-    const program = await programOf(attempt);
+    const program = isOnlyToBuild(request) ? ['-c', 'pass'] : await programOf(attempt);
     const interpreter = await choose(request.pythonVersion);
-    const requirements = requirementsOf(request, await bundledClients(workspace.workspace), grant.gpuUuids.length > 0);
+    const requirements = requirementsOf(request, {
+      workspace: workspace.workspace,
+      bundled: await bundledClients(workspace.workspace),
+      hasGpu: grant.gpuUuids.length > 0,
+    });
     const shared =
       requirements.length === 0
         ? undefined
-        : await environments.get({ interpreter, requirements, log: workspace.outputFile, signal });
+        : await use.environments.get({
+            interpreter,
+            requirements,
+            env: installerEnv(use.runnerEnv, request.env),
+            log: workspace.outputFile,
+            signal,
+            about: record,
+          });
+    if (shared) attempt.scope.add('environment', () => shared.release());
     const own = createPrivateEnvironment(join(workspace.runner, 'env'), interpreter, shared);
     document.set('pipdeptree', shared?.tree ?? []);
+    document.set('requirements', shared?.lock ?? []);
     document.set('python', interpreter.version);
     const environment = shared?.key ?? `python ${interpreter.version}`;
     emit('provisioned', { environment, built: shared?.built ?? false, durationMs: now() - startedAtMs }, record);
-    return {
+    const env = experimentEnv(attempt, {
+      runnerEnv: use.runnerEnv,
+      patterns: use.experimentEnv,
+      bins: shared ? [own.bin, shared.bin] : [own.bin],
+      virtualEnv: own.root,
+    });
+    const command: Provisioned = {
       file: own.python,
       args: program,
       cwd: workspace.workspace,
-      env: experimentEnv(attempt, {
-        runnerEnv: use.runnerEnv,
-        patterns: use.experimentEnv,
-        bins: shared ? [own.bin, shared.bin] : [own.bin],
-        virtualEnv: own.root,
-      }),
+      // What it compiled would be written into the tree that it shares.
+      env: {
+        ...env,
+        ...(shared && { PYTHONDONTWRITEBYTECODE: '1' }),
+        // The home of the runner is not for others.
+        ...(use.runAs && !('HOME' in request.env) && { HOME: workspace.tmp }),
+      },
+      shared,
     };
+    return command;
   };
 
   const createLauncherFor = (attempt: PreparedAttempt): Launcher => {
@@ -130,7 +157,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
 
   return {
     kind: 'virtual-environment',
-    accepts: request => request.artifacts.has('workspace') && !imageOf(request),
+    accepts: request => (request.artifacts.has('workspace') && !imageOf(request)) || isOnlyToBuild(request),
     standBy: attempt => {
       const launcher = createLauncherFor(attempt);
       launchers.set(attempt.record, launcher);
@@ -139,8 +166,10 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     provision,
     start: async attempt => {
       const { command, signal, record } = attempt;
+      const { runAs } = use;
+      if (runAs) await handOver(attempt, runAs);
       const standing = launchers.get(record);
-      const run = await startProcess(command, {
+      const run = await startProcess(runAs ? commandAs(command, runAs) : command, {
         signal,
         launcher: standing?.isWaiting ? standing : createLauncherFor(attempt),
         kill: use.kill,
@@ -152,6 +181,8 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         },
       });
       setImmediate(() => shells.refill());
+      // Long before its results are stored: the next one may want the same tree.
+      void run.exit.then(() => (command as Provisioned).shared?.release());
       return run;
     },
   };

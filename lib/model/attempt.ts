@@ -89,6 +89,8 @@ export interface AttemptRecord {
   reports?: AttemptReports;
   /** Whether something was started: from then on an end is counted. */
   began: boolean;
+  /** UUIDs of the cards that it was granted. */
+  gpus?: readonly string[];
   /** Absent where the request names no metadata store, or it does not answer. */
   fence?: AttemptFence;
   /** Parts that are over, in their order: each began where the one before it ended. */

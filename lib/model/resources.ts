@@ -17,9 +17,9 @@ export interface ResourceAmounts {
   readonly diskBytes: number;
 }
 
-/** One thing that a request asks for and a machine lacks. Cores and cards as counts, the others in bytes. */
+/** One thing that a request asks for and a machine lacks. Cores, GPU slots (`gpus`) and cards as counts, the others in bytes. */
 export interface Shortage {
-  readonly resource: 'cores' | 'memory' | 'disk' | 'gpus';
+  readonly resource: 'cores' | 'memory' | 'disk' | 'gpus' | 'gpu memory' | 'gpu cards';
   readonly asked: number;
   readonly available: number;
 }
@@ -29,6 +29,10 @@ export interface Grant {
   readonly amounts: ResourceAmounts;
   /** UUIDs of the cards granted; empty when none were asked for. */
   readonly gpuUuids: readonly string[];
+  /** The most memory in use on them, bytes, as far as it was seen; undefined without cards. */
+  gpuPeakBytes?(): number;
+  /** Whether one of them is gone, has errors, or can't be asked for; undefined without cards. Never rejects. */
+  cardFault?(): Promise<boolean>;
   /** Give cores, memory and cards back: the process tree is gone. */
   releaseCompute(): void;
   /** Give the disk back: the attempt's directory is removed. */

@@ -9,8 +9,12 @@ const FULL_DISK: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
 export const causeOfWriteFailure = (error: NodeJS.ErrnoException): Cause =>
   FULL_DISK.includes(error.code) ? 'out-of-disk' : 'internal';
 
-const stoppedWords = (cause: Cause, reason: unknown): string =>
-  reason instanceof AttemptError && reason.code === cause ? reason.message : `stopped: ${cause}`;
+const stoppedWords = (cause: Cause, reason: unknown): string => {
+  if (reason instanceof AttemptError && reason.code === cause) return reason.message;
+  if (cause === 'gpu-fault')
+    return 'it failed, and a card that it ran on is gone, has memory errors, or does not answer';
+  return `stopped: ${cause}`;
+};
 
 const causeOfExcess = ({ resource }: Exceeded): Cause => (resource === 'memory' ? 'out-of-memory' : 'out-of-disk');
 

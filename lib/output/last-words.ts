@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { AttemptRecord, MetadataDocument } from '../model/attempt.ts';
 import type { End } from '../model/outcome.ts';
+import type { Grant } from '../model/resources.ts';
 import { billLine, billMembers, billOf } from './bill.ts';
 import { exitCodeOf } from './end-of-run.ts';
 
@@ -15,14 +16,20 @@ export const failureMembers = ({ cause, message, exit, stderr = [] }: End): Read
 });
 
 /** What an attempt took from its machine, as it stands in the metadata document. */
-const usedMembers = ({ exit }: End): Readonly<Record<string, number>> | undefined => {
-  if (!exit?.usage) return undefined;
-  const { cpuSeconds, memoryBytes, diskBytes } = exit.usage;
-  return {
+const usedMembers = (
+  { exit }: End,
+  grant: Pick<Grant, 'gpuPeakBytes'>,
+): Readonly<Record<string, number>> | undefined => {
+  if (!exit) return undefined;
+  const { cpuSeconds, memoryBytes, diskBytes } = exit.usage ?? {};
+  const gpuMemoryBytes = grant.gpuPeakBytes?.();
+  const used = {
     ...(cpuSeconds === undefined ? {} : { cpu_seconds: cpuSeconds }),
     ...(memoryBytes === undefined ? {} : { memory_bytes: memoryBytes }),
     ...(diskBytes === undefined ? {} : { disk_bytes: diskBytes }),
+    ...(gpuMemoryBytes === undefined ? {} : { gpu_memory_bytes: gpuMemoryBytes }),
   };
+  return Object.keys(used).length > 0 ? used : undefined;
 };
 
 /** Lines of the runner's own at the end of a file, on lines of their own. A full disk takes no more words. */
@@ -45,6 +52,7 @@ const append = (file: string, text: string): void => {
 /** Whom the last words are about. */
 export interface Spoken {
   readonly record: AttemptRecord;
+  readonly grant: Pick<Grant, 'gpuPeakBytes'>;
   readonly identity: { readonly startedAtMs: number };
   readonly document: MetadataDocument;
   readonly workspace: { readonly outputFile: string };
@@ -54,11 +62,11 @@ export interface Spoken {
  * Say how an attempt ended and what it took: why it failed and how long each part took at the end of output/output; both, and what
  * it used, in the metadata document. What comes after that, storing, is told by the event `settled`.
  */
-export const sayLastWords = ({ record, identity, document, workspace }: Spoken, end: End): void => {
+export const sayLastWords = ({ record, grant, identity, document, workspace }: Spoken, end: End): void => {
   const bill = billOf(record, identity.startedAtMs);
   const failed = end.cause !== 'completed';
   if (failed) document.set('failure', failureMembers(end));
-  const used = usedMembers(end);
+  const used = usedMembers(end, grant);
   if (used) document.set('used', used);
   document.set('timings', billMembers(bill));
   append(workspace.outputFile, `${failed ? `runner: ${end.message} (${end.cause})\n` : ''}runner: ${billLine(bill)}\n`);

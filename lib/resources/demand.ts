@@ -18,6 +18,8 @@ const covers = (a: ResourceAmounts, b: ResourceAmounts): boolean =>
 interface Out {
   readonly queue: string;
   readonly amounts: ResourceAmounts;
+  /** Whether cards are expected to be asked for. */
+  readonly cards: boolean;
 }
 
 export interface DemandSettings {
@@ -67,6 +69,7 @@ export class Demand {
   readonly #running = new Map<string, number>();
   readonly #out = new Set<Out>();
   #waiting: Waiting[] = [];
+  #paused = false;
 
   constructor(ledger: Ledger, { most = 8, now = () => performance.now() }: DemandSettings = {}) {
     this.#ledger = ledger;
@@ -159,6 +162,16 @@ export class Demand {
     };
   }
 
+  /** Give no more credits until `resume`; those that are out stay. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#serve();
+  }
+
   /** What is lacking now for a message in hand of this queue. */
   shortageNow(queue: string, request: ResourceRequest): Shortage[] {
     return this.#ledger.shortageNow(request, this.#reservedBeside(queue, request));
@@ -213,17 +226,25 @@ export class Demand {
   }
 
   #tryTake(queue: string, kept: Waiting | undefined): Credit | undefined {
-    if (this.#out.size >= this.#most) return undefined;
+    if (this.#paused || this.#out.size >= this.#most) return undefined;
     const wanted = this.expected(queue);
     const reserved = this.#reserved(kept?.queue === queue ? undefined : kept);
     if (this.#ledger.shortageNow(wanted, reserved).length > 0) return undefined;
-    const one: Out = { queue, amounts: amountsOf(wanted) };
+    const cards = wanted.gpus > 0;
+    if (cards && this.#areCardsSpokenFor(queue, kept)) return undefined;
+    const one: Out = { queue, amounts: amountsOf(wanted), cards };
     this.#out.add(one);
     return {
       release: () => {
         if (this.#out.delete(one)) this.#lookAgain();
       },
     };
+  }
+
+  /** Which cards a request gets is not known before it has them: one at a time asks for some, and who waits for long is asked first. */
+  #areCardsSpokenFor(queue: string, kept: Waiting | undefined): boolean {
+    const isKeptForOther = kept !== undefined && kept.queue !== queue && this.expected(kept.queue).gpus > 0;
+    return isKeptForOther || [...this.#out].some(out => out.cards);
   }
 
   /** Room that was spoken for is free: messages in hand first, then queues in line. */
@@ -233,7 +254,7 @@ export class Demand {
   }
 
   #serve(): void {
-    if (this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
+    if (this.#paused || this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
     const passedOver: Waiting[] = [];
     let kept = this.#kept();
     for (const one of this.#turns.order(this.#waiting)) {

@@ -1,3 +1,4 @@
+import type { StatsFs } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -8,16 +9,23 @@ const share = 0.85;
 export const usableDiskBytes = ({ bavail, bsize }: { readonly bavail: number; readonly bsize: number }): number =>
   Math.floor(bavail * bsize * share);
 
-/**
- * Disk that experiments can have below a directory, bytes; one that is not there yet is taken for the one it will be in.
- * Errors: those of statfs.
- */
-export const measureDiskBytes = async (directory: string): Promise<number> => {
+/** A directory that is not there yet is taken for the one it will be in. */
+const statDisk = async (directory: string): Promise<StatsFs> => {
   try {
-    return usableDiskBytes(await statfs(directory));
+    return await statfs(directory);
   } catch (error) {
     const parent = dirname(directory);
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === directory) throw error;
-    return measureDiskBytes(parent);
+    return statDisk(parent);
   }
+};
+
+/** Disk that experiments can have below a directory, bytes. Errors: those of statfs. */
+export const measureDiskBytes = async (directory: string): Promise<number> =>
+  usableDiskBytes(await statDisk(directory));
+
+/** The whole disk that a directory is on, bytes. Errors: those of statfs. */
+export const diskSizeBytes = async (directory: string): Promise<number> => {
+  const { blocks, bsize } = await statDisk(directory);
+  return blocks * bsize;
 };

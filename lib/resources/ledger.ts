@@ -1,5 +1,6 @@
 import { Subject, type Observable } from 'rxjs';
 import type { Grant, ResourceAmounts, ResourceRequest, Shortage } from '../model/resources.ts';
+import { noCards, type Cards, type TakenCards } from './gpu/cards.ts';
 
 /** What a request reserves: at least one core, or requests that say nothing would all run at once. */
 export const amountsOf = (request: ResourceRequest): ResourceAmounts => ({
@@ -22,15 +23,21 @@ const resourceNames = { cores: 'cores', memoryBytes: 'memory', diskBytes: 'disk'
 /** The only state that attempts share: what this machine has, and who holds how much of it. */
 export class Ledger {
   readonly total: ResourceAmounts;
+  readonly cards: Cards;
   readonly #free: { cores: number; memoryBytes: number; diskBytes: number };
   readonly #line: { request: ResourceRequest; grant: (grant: Grant) => void; reserved: () => ResourceAmounts }[] = [];
   readonly #freed = new Subject<void>();
   #grants = 0;
 
   /** @param total cores as a count (fractions allowed), sizes in bytes */
-  constructor(total: ResourceAmounts) {
+  constructor(total: ResourceAmounts, cards: Cards = noCards) {
     this.total = { ...total };
     this.#free = { ...total };
+    this.cards = cards;
+    cards.changed$.subscribe(() => {
+      this.serveLine();
+      this.#freed.next();
+    });
   }
 
   get free(): ResourceAmounts {
@@ -49,27 +56,27 @@ export class Ledger {
 
   /** What the whole machine lacks for this request; empty when it could run here some time. */
   shortageEver(request: ResourceRequest): Shortage[] {
-    return this.#shortage(request, this.total);
+    return [...this.#shortage(request, this.total), ...this.cards.shortageEver(request)];
   }
 
   /** What is lacking right now, beside what `reserved` will need. */
   shortageNow(request: ResourceRequest, reserved?: ResourceAmounts): Shortage[] {
     const free = this.#free;
-    return this.#shortage(
-      request,
+    const available =
       reserved === undefined
         ? free
         : {
             cores: free.cores - reserved.cores,
             memoryBytes: free.memoryBytes - reserved.memoryBytes,
             diskBytes: free.diskBytes - reserved.diskBytes,
-          },
-    );
+          };
+    return [...this.#shortage(request, available), ...this.cards.shortageNow(request)];
   }
 
   /** All that is asked for, or undefined and nothing taken. `reserved` is left for others. */
   tryGrant(request: ResourceRequest, reserved?: ResourceAmounts): Grant | undefined {
-    return this.shortageNow(request, reserved).length > 0 ? undefined : this.#take(amountsOf(request));
+    if (this.shortageNow(request, reserved).length > 0) return undefined;
+    return this.#take(amountsOf(request), this.cards.take(request));
   }
 
   /**
@@ -128,12 +135,10 @@ export class Ledger {
         lacking.push({ resource: resourceNames[part], asked: asked[part], available: Math.max(0, available[part]) });
       }
     }
-    // Cards are not measured yet: a request that needs one is for another machine.
-    if (request.gpus > 0) lacking.push({ resource: 'gpus', asked: request.gpus, available: 0 });
     return lacking;
   }
 
-  #take(amounts: ResourceAmounts): Grant {
+  #take(amounts: ResourceAmounts, cards: TakenCards | undefined): Grant {
     this.#grants += 1;
     this.#move(amounts, -1);
     let compute = true;
@@ -146,10 +151,12 @@ export class Ledger {
     };
     return {
       amounts,
-      gpuUuids: [],
+      gpuUuids: cards?.uuids ?? [],
+      ...(cards && { gpuPeakBytes: () => cards.peakBytes(), cardFault: () => cards.fault() }),
       releaseCompute: () => {
         if (!compute) return;
         compute = false;
+        cards?.release();
         release({ ...amounts, diskBytes: 0 });
       },
       releaseDisk: () => {

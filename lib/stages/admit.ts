@@ -21,11 +21,21 @@ export interface AdmitContext {
   readonly now: () => number;
 }
 
+/** Who else uses a card is seen before it is granted. Errors: `gpu-fault` where the cards can't be looked at. */
+const lookAtCards = async ({ request }: RequestedAttempt, { ledger }: AdmitContext): Promise<void> => {
+  if (request.resources.gpus === 0) return;
+  try {
+    await ledger.cards.refresh();
+  } catch (error) {
+    throw new AttemptError('gpu-fault', 'the cards can not be looked at', {}, { cause: error });
+  }
+};
+
 /**
  * Reserve all that the request asks for; the credit goes back as soon as that is decided.
  * In: RequestedAttempt. Out: AdmittedAttempt, its grant held.
  * Units: bytes, ms.
- * Errors: `expired` (accept), `no-room-ever` (given back, growing delay), `no-room` (given back after `holdMs`),
+ * Errors: `expired` (accept), `gpu-fault` (given back), `no-room-ever` (given back, growing delay), `no-room` (given back after `holdMs`),
  * `runner-died` (too many attempts that nobody ended), the signal's reason when it aborts while waiting.
  * Source: spec "Which message to take, when", "Resources".
  */
@@ -55,6 +65,7 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       );
     };
     const queue = queueId(delivery.queue);
+    await lookAtCards(attempt, use);
     use.demand.remember(queue, request.resources);
     const never = use.ledger.shortageEver(request.resources);
     if (never.length > 0) refuse(never, true);
@@ -70,10 +81,11 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       grant.releaseCompute();
       grant.releaseDisk();
     });
+    record.gpus = grant.gpuUuids;
     credit.release();
     const admittedAtMs = use.now();
     endSpan(record, 'admitted', admittedAtMs);
     const waitedMs = admittedAtMs - queuedAtMs;
-    use.emit('admitted', { granted: { ...grant.amounts }, waitedMs }, record);
+    use.emit('admitted', { granted: { ...grant.amounts, gpus: grant.gpuUuids }, waitedMs }, record);
     return { ...attempt, grant };
   });

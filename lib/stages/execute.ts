@@ -2,6 +2,7 @@ import { mergeMap, type OperatorFunction } from 'rxjs';
 import { executorFor, type Executor } from '../executors/executor.ts';
 import type { ReadyAttempt, RunningAttempt } from '../model/attempt.ts';
 import { endSpan } from '../output/bill.ts';
+import { judgedRun } from '../resources/gpu/judged-run.ts';
 import type { Emit } from '../telemetry/events.ts';
 
 export interface ExecuteContext {
@@ -19,7 +20,7 @@ export interface ExecuteContext {
 export const execute = (use: ExecuteContext): OperatorFunction<ReadyAttempt, RunningAttempt> =>
   mergeMap(async attempt => {
     endSpan(attempt.record, 'environment', use.now());
-    const run = await executorFor(use.executors, attempt.request).start(attempt);
+    const run = judgedRun(await executorFor(use.executors, attempt.request).start(attempt), attempt.grant);
     void run.exit.then(() => {
       attempt.grant.releaseCompute();
     });

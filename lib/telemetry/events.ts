@@ -27,6 +27,41 @@ export const events = table({
   },
   'runner-stopping': { level: 'info', when: 'no more work is taken', fields: { why: 'string' } },
   'runner-stopped': { level: 'info', when: 'everything was settled or given back', fields: { settled: 'number' } },
+  'gpus-found': {
+    level: 'info',
+    when: 'these cards and MIG instances can be granted',
+    fields: { gpus: 'strings' },
+  },
+  'gpu-unknown': {
+    level: 'warn',
+    when: 'a card is of a model whose slots are not known: they are derived from its memory (see GPU_SLOTS)',
+    fields: { name: 'string', slots: 'number' },
+  },
+  'gpu-unfit': {
+    level: 'warn',
+    when: 'a card can not be granted; told once for each state of it',
+    fields: { gpu: 'string', name: 'string', why: 'string' },
+  },
+  'gpus-unavailable': {
+    level: 'warn',
+    when: 'cards can not be looked at, and so not be granted; they are looked at again',
+    fields: { why: 'string' },
+  },
+  quarantined: {
+    level: 'error',
+    when: 'experiments of several projects failed one after the other for faults of the machine: no more work is taken for a while',
+    fields: { cause: 'string', failures: 'number', forMs: 'number' },
+  },
+  'gpu-quarantined': {
+    level: 'error',
+    when: 'experiments of several projects failed on one card: it is granted no more for a while',
+    fields: { gpu: 'string', failures: 'number', forMs: 'number' },
+  },
+  'quarantine-ended': {
+    level: 'info',
+    when: 'the machine, or a card, is tried again',
+    fields: { gpu: 'string?' },
+  },
   'option-ignored': {
     level: 'warn',
     when: 'an option is understood but has no effect in this release',
@@ -171,6 +206,21 @@ export const events = table({
     level: 'debug',
     when: 'the environment is ready',
     fields: { environment: 'string', built: 'boolean', durationMs: 'number' },
+  },
+  'environment-built': {
+    level: 'info',
+    when: 'packages were installed for an experiment, and are shared with those who ask for the same from now on',
+    fields: { environment: 'string', packages: 'number', bytes: 'number', durationMs: 'number' },
+  },
+  'environment-changed': {
+    level: 'warn',
+    when: 'files of a shared environment were changed, by an experiment that ran in it: it is used no more, and built anew when it is asked for',
+    fields: { environment: 'string', what: 'string' },
+  },
+  'environment-evicted': {
+    level: 'info',
+    when: 'a shared environment that was not used for long was removed, to keep all of them within their size',
+    fields: { environment: 'string', bytes: 'number', leftBytes: 'number' },
   },
   'image-pulling': {
     level: 'info',

@@ -171,11 +171,11 @@ t.test('what is not supported yet and decides about safety stops the start', asy
 t.test('what only adds is accepted and told, unless it is the default anyway', async t => {
   const { ignored } = load(['--lease=90s'], {
     PROM_ADDRESS: ':9090',
-    CPU_ONLY: 'true',
+    LIMIT_TASKS: '3',
     LOGXI: '*=DBG',
     K8S_NAMESPACE: 'ml',
   });
-  t.same(ignored.map(({ option }) => option).sort(), ['CPU_ONLY', 'K8S_NAMESPACE', 'LOGXI']);
+  t.same(ignored.map(({ option }) => option).sort(), ['K8S_NAMESPACE', 'LIMIT_TASKS', 'LOGXI']);
 });
 
 t.test('the cache needs a directory and a size of 1gb or more', async t => {

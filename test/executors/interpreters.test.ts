@@ -67,3 +67,33 @@ t.test('what fails, hangs or talks nonsense is left out', async t => {
     ['3.10.2'],
   );
 });
+
+t.test('each layout is found, and one of them is chosen', async t => {
+  const root = t.testdir({ home: {}, elsewhere: {}, uv: {}, mamba: {} });
+  const HOME = join(root, 'home');
+  const at = (version: string, ...place: string[]) => {
+    const bin = join(root, ...place, 'bin');
+    mkdirSync(bin, { recursive: true });
+    fake(join(bin, `python${version.split('.').slice(0, 2).join('.')}`), `echo ${version} 1 1`);
+  };
+  at('3.4.1', 'home/.pyenv/versions/3.4.1');
+  at('3.4.2', 'uv/cpython-3.4.2-linux-x86_64-gnu');
+  at('3.4.3', 'home/miniconda3');
+  at('3.4.4', 'home/miniforge3/envs/science');
+  at('3.4.5', 'mamba/envs/one');
+  at('3.4.6', 'elsewhere/env');
+  at('3.4.7', 'home/anaconda3/envs/old');
+  mkdirSync(join(HOME, '.conda'));
+  writeFileSync(join(HOME, '.conda/environments.txt'), `${root}/elsewhere/env\n/nowhere\n`);
+  const env = { PATH: '', HOME, UV_PYTHON_INSTALL_DIR: join(root, 'uv'), MAMBA_ROOT_PREFIX: join(root, 'mamba') };
+  const found = await findInterpreters(env);
+  t.strictSame(
+    found
+      .filter(({ path }) => path.startsWith(root))
+      .map(({ version }) => version.at(-1))
+      .sort(),
+    ['1', '2', '3', '4', '5', '6', '7'],
+  );
+  t.equal(chooseInterpreter(found, '3.4').version, '3.4.7');
+  t.ok(chooseInterpreter(found, '3.4.5').path.startsWith(join(root, 'mamba')));
+});

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { bundledClients, requirementsOf } from '../../lib/executors/requirements.ts';
 
-const of = (requirements: string[], extraRequirements: string[] = [], bundled: string[] = [], gpu = false) =>
-  requirementsOf({ requirements, extraRequirements }, bundled, gpu);
+const of = (requirements: string[], extraRequirements: string[] = [], bundled: string[] = [], hasGpu = false) =>
+  requirementsOf({ requirements, extraRequirements }, { workspace: '/w', bundled, hasGpu });
 
 t.test("the config's requirements come after the experiment's, all in order", t => {
   t.strictSame(of(['b==1', 'a'], ['c>2']), ['b==1', 'a', 'c>2']);
@@ -32,4 +32,50 @@ t.test('archives of studioml are found in dist, other files are not', async t =>
   const workspace = t.testdir({ dist: { 'studioml-0.1.tar.gz': '', 'other-1.tar.gz': '', 'studioml-0.1.zip': '' } });
   t.strictSame(await bundledClients(workspace), [`${workspace}/dist/studioml-0.1.tar.gz`]);
   t.strictSame(await bundledClients(t.testdir()), []);
+});
+
+t.test('a package from a repository is installed, not checked out', t => {
+  const sha = 'a'.repeat(40);
+  t.strictSame(
+    of([
+      `-e git+https://host/org/one.git@${sha}#egg=one`,
+      '--editable=git+ssh://git@host/two#egg=two[extra]&subdirectory=python',
+      'git+https://host/three',
+    ]),
+    [
+      `one @ git+https://host/org/one.git@${sha}`,
+      'two[extra] @ git+ssh://git@host/two#subdirectory=python',
+      'git+https://host/three',
+    ],
+  );
+  t.end();
+});
+
+t.test('paths are taken from the workspace, options of indexes stay as they are', t => {
+  const asked = [
+    './wheels/a-1-py3-none-any.whl',
+    'dist/b-1.tar.gz',
+    '-e .',
+    '-r more.txt',
+    '--find-links=wheels',
+    '-c /c.txt',
+  ];
+  t.strictSame(of(asked), [
+    '/w/wheels/a-1-py3-none-any.whl',
+    '/w/dist/b-1.tar.gz',
+    '/w',
+    '-r /w/more.txt',
+    '--find-links=/w/wheels',
+    '-c /c.txt',
+  ]);
+  const others = [
+    '--extra-index-url https://host/simple',
+    '--index-url=https://host/simple',
+    '-f https://host/wheels.html',
+    '--pre',
+    'https://host/c-1.whl',
+    'six; python_version < "3"',
+  ];
+  t.strictSame(of(others), others);
+  t.end();
 });

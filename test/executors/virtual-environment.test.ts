@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { json, text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
+import { createEnvironments } from '../../lib/executors/environments/environments.ts';
 import { findInterpreters } from '../../lib/executors/interpreters.ts';
 import {
   createVirtualEnvironmentExecutor,
@@ -21,9 +22,14 @@ const executor = (t: Test, over: Partial<VirtualEnvironmentSettings> = {}) => {
     kill.abort();
   });
   return createVirtualEnvironmentExecutor({
-    environmentsDir: join(t.testdirName, 'environments'),
+    environments: createEnvironments({
+      directory: join(t.testdirName, 'environments'),
+      limitBytes: Infinity,
+      uv: '/nowhere/uv',
+      runsMayWrite: true,
+      emit: () => undefined,
+    }),
     findInterpreters: () => found,
-    uv: '/nowhere/uv',
     runnerEnv: process.env,
     experimentEnv: ['PATH'],
     terminationGraceMs: 5000,
@@ -138,12 +144,20 @@ t.test('an installer that can not be run is an error of the environment', async 
   await t.rejects(executor(t).provision(staged), { code: 'environment', message: /installer/ });
 });
 
+const asked = (labels: readonly string[], requirements: readonly string[] = []) =>
+  ({ artifacts: new Map(labels.map(label => [label, {}])), requirements, extraRequirements: [] }) as never;
+
 t.test('a request with a container is for another executor', t => {
-  const accepts = (...labels: string[]) =>
-    executor(t).accepts({ artifacts: new Map(labels.map(label => [label, {}])) } as never);
+  const accepts = (...labels: string[]) => executor(t).accepts(asked(labels));
   t.ok(accepts('workspace'));
   t.notOk(accepts('workspace', '_container'));
   t.notOk(accepts('workspace', '_singularity'));
   t.notOk(accepts('output'));
+  t.end();
+});
+
+t.test('a request with requirements and nothing to run is one to make their environment', t => {
+  t.ok(executor(t).accepts(asked(['output'], ['six'])));
+  t.notOk(executor(t).accepts(asked(['output', '_container'], ['six'])));
   t.end();
 });

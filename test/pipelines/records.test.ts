@@ -6,6 +6,7 @@ import { locate, locateDatabase } from '../../lib/storage/locate.ts';
 import type { LocateContext } from '../../lib/storage/locate.ts';
 import type { QueueContext } from '../../pipelines/queue.ts';
 import { recordsOf, type RecordsContext } from '../../pipelines/records.ts';
+import { StoreError } from '../../lib/errors.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { createRig } from '../helpers/rig.ts';
 import { ScriptedExecutor, type Script } from '../helpers/scripted-executor.ts';
@@ -92,6 +93,50 @@ t.test('an experiment that is tried again waits again', async t => {
     ['retry', 'retry', 'reject'],
   );
   t.equal(record()['status'], 'finished');
+});
+
+t.test('one that ends before it has any directories is finished in its record as well', async t => {
+  const { rig, request, record, settled } = scene(t);
+  (request['experiment'] as Record<string, unknown>)['time_added'] = 1;
+  rig.broker.publish('rmq_a', request);
+  t.match(await settled(), { settlement: 'accept', end: { cause: 'expired' } });
+  t.match(record(), { status: 'finished', time_finished: Number, owner: 'guest' });
+});
+
+t.test('one that is given back before it began is not touched', async t => {
+  const { rig, request, record, place, settled } = scene(t);
+  (request['experiment'] as { resources_needed: unknown }).resources_needed = { cpus: 1000 };
+  const before = statSync(place('db/experiments/one')).mtimeMs;
+  rig.broker.publish('rmq_a', request);
+  t.match(await settled(), { settlement: 'release', end: { cause: 'no-room-ever' } });
+  t.equal(record()['status'], 'waiting');
+  t.equal(statSync(place('db/experiments/one')).mtimeMs, before);
+});
+
+t.test('_results that could not be stored at first is tried again', async t => {
+  const failing = { left: 2 };
+  const { rig, request, place, settled } = scene(t, {
+    artifacts: ['_results.json'],
+    more: {
+      locate: (artifact, { request: asked, delivery }) => {
+        const found = locate(artifact, asked, delivery.queue.kind, {
+          allowEnvSecrets: false,
+          allowRunnerCredentials: false,
+          fileRoots: [t.testdirName],
+        });
+        if (!found || artifact.label !== '_results') return found;
+        const put: typeof found.store.put = (...args) => {
+          if (failing.left-- > 0) return Promise.reject(new StoreError('unavailable', 'the store is away'));
+          return found.store.put(...args);
+        };
+        return { ...found, store: { ...found.store, name: found.store.name, put } };
+      },
+    },
+  });
+  rig.broker.publish('rmq_a', request);
+  t.match(await settled(), { settlement: 'accept' });
+  t.ok(existsSync(place('storage/experiments/one/_results.json')));
+  t.equal(rig.events.filter(({ event }) => event === 'store-retry').length, 2);
 });
 
 t.test('one that was stopped before its start never starts', async t => {

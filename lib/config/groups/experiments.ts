@@ -32,6 +32,14 @@ export const experimentOptions = rows({
     meaning: 'Disk that experiments may use in all; 0gb: 85 % of what is free in WORKING_DIR.',
     state: 'works',
   },
+  environmentsSizeBytes: {
+    env: 'ENVIRONMENTS_SIZE',
+    type: 'bytes',
+    default: '0gb',
+    meaning:
+      'What shared Python environments may take of the disk, those that run aside: who was not used for the longest goes first. 0gb: a tenth of the disk of WORKING_DIR.',
+    state: 'works',
+  },
   memoryLimit: {
     env: 'MEMORY_LIMIT',
     type: 'choice',
@@ -45,9 +53,15 @@ export const experimentOptions = rows({
     env: 'CPU_ONLY',
     type: 'boolean',
     default: 'false',
-    meaning: 'Run without a GPU where none is found.',
-    state: 'adds',
-    why: 'GPUs are not used yet',
+    meaning: 'Start where the driver of GPUs is there and tells of none, and run without.',
+    state: 'works',
+  },
+  gpuSlots: {
+    env: 'GPU_SLOTS',
+    type: 'path',
+    default: '',
+    meaning: 'JSON file of slots by model of GPU, {"RTX 4090": 20}: before the values that the runner knows.',
+    state: 'works',
   },
   experimentEnv: {
     env: 'EXPERIMENT_ENV',

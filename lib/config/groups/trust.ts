@@ -95,9 +95,9 @@ export const trustOptions = rows({
     type: 'text',
     value: 'USER',
     default: '',
-    meaning: 'User that experiments run as, where the runner is root.',
-    state: 'refused',
-    why: "experiments would run as the runner's own user",
+    meaning:
+      "User that experiments run as, a name or UID[:GID], where the runner is root. Where not given: the runner's own. Installers of packages run as the runner.",
+    state: 'works',
   },
   statusToken: {
     env: 'STATUS_TOKEN',

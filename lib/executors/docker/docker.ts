@@ -10,6 +10,7 @@ import type { Executor } from '../executor.ts';
 import { markerOf } from '../experiment-env.ts';
 import { imageOf, isTrusted } from '../image.ts';
 import { longestRunMs, programOf } from '../program.ts';
+import { handOver, type RunAs } from '../run-as.ts';
 import { containerBody, type ContainerCommand } from './container-body.ts';
 import { engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
 import type { ContainerJournal } from './journal.ts';
@@ -27,6 +28,8 @@ export interface DockerSettings {
   /** CONTAINER_USER: undefined for the runner's own, `image` for what the image says. */
   readonly user: string | undefined;
   readonly pids: number;
+  /** EXPERIMENT_USER */
+  readonly runAs?: RunAs | undefined;
   /** Whose the files of an attempt have to be. */
   readonly owner: Owner;
   readonly locate: (artifact: Artifact, attempt: StagedAttempt) => ObjectLocation | undefined;
@@ -83,7 +86,12 @@ const imageFor = async (docker: Dockerode, attempt: StagedAttempt, use: DockerSe
 export const createDockerExecutor = (use: DockerSettings): Executor => {
   const { emit, now, owner } = use;
   const ownUser = `${String(owner.uid)}:${String(owner.gid)}`;
-  const user = use.user === 'image' ? undefined : (use.user ?? ownUser);
+  const given = use.runAs ? `${String(use.runAs.uid)}:${String(use.runAs.gid)}` : ownUser;
+  const user = use.user === 'image' ? undefined : (use.user ?? given);
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(use.user ?? '') ?? [];
+  /** Who works in the container, where that is known here: the files of an attempt have to be his. */
+  const inside =
+    uid === undefined ? use.user === undefined && use.runAs : { uid: Number(uid), gid: Number(gid ?? uid) };
   const isForeign = owner.uid !== 0 && user !== ownUser;
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
@@ -141,6 +149,7 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
       const { docker, hasInit } = await use.engine.connect();
       const { workspace, record } = attempt;
       const { image } = attempt.command as Provisioned;
+      if (inside && owner.uid === 0) await handOver(attempt, inside);
       const container = await create(docker, attempt, hasInit);
       const failed = (what: string) => (error: unknown) => {
         if (statusOf(error) !== 404) emit('release-failed', { what, error: messageOf(error) }, record);

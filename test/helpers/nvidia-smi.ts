@@ -1,0 +1,44 @@
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const fixtures = join(import.meta.dirname, '../../fixtures/nvidia-smi');
+
+/**
+ * A directory for PATH with a stand-in for nvidia-smi: no machine of the tests has a card. It answers with what `say` has put there:
+ * an output of fixtures/nvidia-smi, a failure, or silence.
+ */
+export const standInNvidiaSmi = (directory: string) => {
+  mkdirSync(directory, { recursive: true });
+  const program = `#!/bin/sh
+# A stand-in for nvidia-smi.
+cd "${directory}" || exit 1
+[ -e hang ] && exec /bin/sleep 600
+[ -e failure ] && { /bin/cat failure; exit 9; }
+case "$*" in
+  "-q -x") exec /bin/cat output.xml ;;
+  -L) exec /bin/cat output.list ;;
+esac
+exit 2
+`;
+  const executable = join(directory, 'nvidia-smi');
+  writeFileSync(executable, program);
+  chmodSync(executable, 0o755);
+  return {
+    executable,
+    fixture: (name: string) => join(fixtures, `${name}.xml`),
+    /** The file that it answers with. */
+    answer: join(directory, 'output.xml'),
+    /** Words of a failure, as nvidia-smi prints them. */
+    fail: (words: string) => {
+      writeFileSync(join(directory, 'failure'), `${words}\n`);
+    },
+    hang: () => {
+      writeFileSync(join(directory, 'hang'), '');
+    },
+    /** @param name of a fixture */
+    say: (name: string, hasList = false) => {
+      copyFileSync(join(fixtures, `${name}.xml`), join(directory, 'output.xml'));
+      if (hasList) copyFileSync(join(fixtures, `${name}.list`), join(directory, 'output.list'));
+    },
+  };
+};
