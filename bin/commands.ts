@@ -9,6 +9,8 @@ export interface CommandRow {
   readonly options: boolean;
   /** Flags of its own, with what they mean. */
   readonly flags?: readonly (readonly [flag: string, meaning: string])[];
+  /** A line that somebody could type. */
+  readonly example: string;
   /** Each command is a file of its own, loaded when it is asked for. */
   readonly load: () => Promise<Command>;
 }
@@ -18,12 +20,14 @@ export const commands = {
     usage: '[options]',
     summary: 'Serve the configured queues. This is what runs where no command is named.',
     options: true,
+    example: 'AMQP_URL=amqp://user:password@broker/%2f runner --max-cores 4',
     load: async () => (await import('./serve.ts')).serve,
   },
   demo: {
     usage: '',
     summary: 'Run a few experiments in a temporary directory and show what came out. Needs no service and no option.',
     options: false,
+    example: 'runner demo',
     load: async () => (await import('./demo.ts')).demo,
   },
   replay: {
@@ -38,6 +42,7 @@ export const commands = {
         'Use the store at URL for artifacts of STORE: s3://HOST:PORT=s3 server or directory of buckets (http://…, file:///…), or file:///DIRECTORY=file:///DIRECTORY.',
       ],
     ],
+    example: 'runner replay recording.ndjson --dry-run --clear-text-messages',
     load: async () => (await import('./replay.ts')).replay,
   },
   check: {
@@ -45,12 +50,13 @@ export const commands = {
     summary: 'Look whether this machine, its tools and the configured services are fit for the runner.',
     options: true,
     flags: [['--json', 'Print one JSON object a line.']],
+    example: 'runner check --queue-root /srv/queues --json',
     load: async () => (await import('./check.ts')).check,
   },
   keys: {
     usage: 'cluster|sender|response [--queue-prefix PREFIX] [--out DIR] [--json]',
     summary:
-      'Make keys where the runner looks for them, and say what each file is for and who gets it. Nothing is written over. Example: runner keys cluster && runner keys sender --queue-prefix rmq_',
+      'Make keys where the runner looks for them, and say what each file is for and who gets it. Nothing is written over.',
     options: false,
     flags: [
       ['cluster', 'The pair that requests are sealed for, 4096 bits, and its passphrase.'],
@@ -60,6 +66,7 @@ export const commands = {
       ['--out DIR', 'Where the directories of keys are made. Default: CERTS_DIR, else ./certs'],
       ['--json', 'Print one JSON object.'],
     ],
+    example: 'runner keys cluster && runner keys sender --queue-prefix rmq_team',
     load: async () => (await import('./keys.ts')).keys,
   },
   dead: {
@@ -74,6 +81,7 @@ export const commands = {
       ['--raw', 'With show: print the message as it is, credentials included.'],
       ['--json', 'Print one JSON object a line.'],
     ],
+    example: 'runner dead requeue --queue rmq_team --all --amqp-url amqp://user:password@broker/%2f',
     load: async () => (await import('./dead.ts')).dead,
   },
   why: {
@@ -84,7 +92,28 @@ export const commands = {
       ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
       ['--json', 'Print JSON.'],
     ],
+    example: 'runner why rmq_team --runner http://worker-3:9090',
     load: async () => (await import('./why.ts')).why,
+  },
+  tail: {
+    usage: 'KEY [--runner URL] [options]',
+    summary: 'Show what an experiment on a running runner prints, from its beginning, until it ends.',
+    options: true,
+    flags: [['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.']],
+    example: 'runner tail 1530054414_9a1f --runner http://worker-3:9090',
+    load: async () => (await import('./tail.ts')).tail,
+  },
+  cancel: {
+    usage: 'KEY [--runner URL] [--json] [options]',
+    summary:
+      'Stop an experiment on a running runner, as its user would stop it: what it made is stored, its message is acknowledged.',
+    options: true,
+    flags: [
+      ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
+      ['--json', 'Print JSON.'],
+    ],
+    example: 'runner cancel 1530054414_9a1f --runner http://worker-3:9090',
+    load: async () => (await import('./cancel.ts')).cancel,
   },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 

@@ -20,6 +20,16 @@ export interface Runner {
   readonly finished: Promise<RunnerEnd>;
   /** The queues of this short name that are there and match. */
   known(name: string): readonly KnownQueue[];
+  /** All queues that are there and match, by broker. */
+  all(): readonly BrokerQueues[];
+}
+
+/** The queues of one broker that are there and match. */
+export interface BrokerQueues {
+  readonly broker: QueueBroker;
+  /** Whether it has told its queues since the start. */
+  readonly looked: boolean;
+  readonly queues: readonly KnownQueue[];
 }
 
 export interface RunnerContext {
@@ -42,6 +52,8 @@ export interface RunnerContext {
   readonly goneAfterMs: number;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
+  /** Hears of each list of queues that a broker gave. */
+  readonly onLook?: (broker: QueueBroker) => void;
   /** Hears of each settled message. */
   readonly onSettled?: (settled: Settled) => void;
   /** Let go of everything else: stores, timers. */
@@ -121,7 +133,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     if (why === undefined) ignored.delete(id);
     else if (ignored.get(id) !== why) {
       ignored.set(id, why);
-      use.emit('queue-ignored', { why }, { queue: name });
+      use.emit('queue-ignored', { why, kind: broker.kind }, { queue: name });
     }
     return why !== undefined;
   };
@@ -131,7 +143,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     const one: Served = { broker, kind: broker.kind, name, until: new AbortController(), stop: new AbortController() };
     served.set(id, one);
     alive.add(one);
-    use.emit('queue-found', {}, { queue: name });
+    use.emit('queue-found', { kind: broker.kind }, { queue: name });
     start(broker, one);
   };
 
@@ -180,6 +192,7 @@ export const createRunner = (use: RunnerContext): Runner => {
         // A look that says what the last one said has nothing new, unless it misses a queue for the second time.
         const same = lastNames.get(broker) === names;
         lastNames.set(broker, names);
+        use.onLook?.(broker);
         if (!same || isAnyMissing(broker)) look(broker, names);
       }),
     );
@@ -197,6 +210,14 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   return {
     finished,
+    all: () =>
+      use.brokers.map(broker => ({
+        broker,
+        looked: lastNames.has(broker),
+        queues: [...(lastNames.get(broker) ?? [])]
+          .filter(name => use.matches(broker.shortName?.(name) ?? name))
+          .map(name => ({ kind: broker.kind, name, refused: use.refuses({ kind: broker.kind, name }) })),
+      })),
     known: name =>
       use.brokers
         .filter(broker => served.has(idOf(broker, name)) || (lastNames.get(broker)?.has(name) && use.matches(name)))

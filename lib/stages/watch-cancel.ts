@@ -9,6 +9,8 @@ export interface WatchCancelContext {
   readonly emit: Emit;
   /** Made for each attempt: asks where its user may have cancelled it; the place that says so, or undefined. Never rejects. */
   readonly cancelledBy: (attempt: PreparedAttempt) => (signal: AbortSignal) => Promise<string | undefined>;
+  /** Hears of each attempt as long as it can be cancelled, and may do so; what it returns is called at the end. */
+  readonly attend?: (attempt: PreparedAttempt, cancel: (by: string) => void) => () => void;
   /** Between two looks while it runs, ms. */
   readonly lookEveryMs: number;
   /** How long the first look may keep an experiment from its start, ms. */
@@ -36,12 +38,16 @@ export const watchCancel = (
       const over = new AbortController();
       const signal = AbortSignal.any([attempt.signal, cancel.signal]);
       const cancelledBy = use.cancelledBy(attempt);
-      const look = async (until: AbortSignal) => {
-        const by = await cancelledBy(until);
-        if (by === undefined || signal.aborted) return;
+      const stop = (by: string) => {
+        if (signal.aborted) return;
         use.emit('cancelled', { by }, attempt.record);
         cancel.abort(new AttemptError('cancelled', 'its user stopped it', { by }));
       };
+      const look = async (until: AbortSignal) => {
+        const by = await cancelledBy(until);
+        if (by !== undefined) stop(by);
+      };
+      const leave = use.attend?.(attempt, stop);
       const firstLook = within(use.firstLookMs, look, over.signal).catch(() => undefined);
       const start = async (ready: ReadyAttempt): Promise<ReadyAttempt> => {
         await firstLook;
@@ -57,6 +63,7 @@ export const watchCancel = (
         run,
         map(observed => ({ ...observed, signal: attempt.signal })),
         finalize(() => {
+          leave?.();
           over.abort();
         }),
       );

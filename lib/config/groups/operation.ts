@@ -88,7 +88,7 @@ export const operationOptions = rows({
     value: 'HOST:PORT',
     default: ':9090',
     meaning:
-      'HTTP address that a running runner is asked at, by `runner why` for one. Metrics and health are yet to come.',
+      'HTTP address of a running runner: metrics, health, how much work there is, and what `runner why`, `tail` and `cancel` ask.',
     state: 'works',
   },
   slackHook: {
