@@ -8,7 +8,7 @@ export const operationOptions = rows({
     value: 'SINK,…',
     default: '-',
     meaning:
-      'Where events go, one JSON object a line: - is stdout (for people, where that is a terminal), else a file.',
+      'Where events go, one JSON object a line: - is stdout (for people, where that is a terminal), a path is a file, tcp://host:port, http(s)://… in batches, syslog://host:port (TCP, or syslog+udp://), else a pino transport package with its options: pino-loki?host=http://loki:3100.',
     state: 'works',
   },
   debug: {
@@ -114,26 +114,26 @@ export const operationOptions = rows({
     env: 'CPU_PROFILE',
     type: 'path',
     default: '',
-    meaning: 'File for a CPU profile of the runner.',
-    state: 'adds',
-    why: 'no profile is taken; node --cpu-prof does',
+    meaning:
+      'File for a CPU profile of the runner, written when it ends (.cpuprofile, for the developer tools of browsers).',
+    state: 'works',
   },
   logxi: {
     env: 'LOGXI',
     type: 'text',
     value: 'LEVELS',
     default: '',
-    meaning: 'Levels of the log, *=DBG for example.',
-    state: 'adds',
-    why: 'DEBUG decides what is shown',
+    meaning:
+      'Least level of events, as the Go runner has it: *=DBG, *=WRN (TRC, DBG, INF, WRN, ERR, OFF). DEBUG shows all, whatever it says.',
+    state: 'works',
   },
   logxiFormat: {
     env: 'LOGXI_FORMAT',
     type: 'text',
     value: 'FORMAT',
     default: '',
-    meaning: 'Format of the log.',
-    state: 'adds',
-    why: 'events are JSON, or lines for people on a terminal',
+    meaning:
+      'JSON: JSON lines on a terminal too. The other formats of the Go runner (happy, text, with their settings) are what a terminal gets anyway.',
+    state: 'works',
   },
 });
