@@ -53,6 +53,46 @@ export const commands = {
     example: 'runner check --queue-root /srv/queues --json',
     load: async () => (await import('./check.ts')).check,
   },
+  submit: {
+    usage: 'DIRECTORY --queue QUEUE --store STORE [--follow] [options] [-- ARGUMENT…]',
+    summary:
+      'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS or a directory, as the client does. What follows -- are the arguments of the program.',
+    options: true,
+    flags: [
+      ['--queue QUEUE', 'Its short name. A queue of RabbitMQ or a directory is made where it is not there.'],
+      [
+        '--store STORE',
+        'Where the workspace and the results are: http(s)://KEY:SECRET@HOST/BUCKET, or a directory /DIR/BUCKET. Default: SUBMIT_STORE',
+      ],
+      ['--database-bucket NAME', 'Bucket of the metadata store. Default: that of the store'],
+      ['--filename FILE', 'Program in the workspace. Default: main.py'],
+      ['--python VERSION', 'Python that it needs. Default: 3'],
+      ['--requirement LINE', 'A requirement for pip. May be given several times.'],
+      ['--requirements FILE', 'A file of them.'],
+      ['--cpus, --gpus, --ram, --hdd, --gpu-mem', 'What it needs. Default: 1, 0, 1gb, 1gb, 0'],
+      ['--set NAME=VALUE', 'A variable of its environment. May be given several times.'],
+      ['--project NAME', 'Its project.'],
+      ['--key KEY', 'Its key. Default: made of the time and a UUID'],
+      ['--max-duration, --lifetime', 'How long a run may take, and when it is too late to start one. Default: 4h, 96h'],
+      ['--seal FILE', "Seal it for the cluster's public key (ssh-publickey); needs --sign."],
+      ['--sign FILE', "Sign it with a sender's private key (PREFIX.sender.pem)."],
+      ['--follow', 'Show how it stands and what it prints, and end with its exit code.'],
+      ['--runner URL', 'With --follow: the HTTP address of the runner, for output as it comes.'],
+      ['--json', 'Print JSON.'],
+    ],
+    example:
+      'runner submit ./train --queue rmq_team --store http://key:secret@minio:9000/studio --follow -- --epochs 10',
+    load: async () => (await import('./submit.ts')).submit,
+  },
+  record: {
+    usage: '--queue QUEUE [options]',
+    summary:
+      'Copy the messages that lie on a queue of RabbitMQ or a directory to a recording on stdout, for replay. Nothing is consumed. It holds what the messages hold, secrets too.',
+    options: true,
+    flags: [['--queue QUEUE', 'Its short name.']],
+    example: 'runner record --queue rmq_team > recording.ndjson',
+    load: async () => (await import('./record.ts')).record,
+  },
   keys: {
     usage: 'cluster|sender|response [--queue-prefix PREFIX] [--out DIR] [--json]',
     summary:
@@ -114,6 +154,14 @@ export const commands = {
     ],
     example: 'runner cancel 1530054414_9a1f --runner http://worker-3:9090',
     load: async () => (await import('./cancel.ts')).cancel,
+  },
+  completion: {
+    usage: 'bash|zsh|fish',
+    summary: 'Print what makes a shell complete commands and options.',
+    options: false,
+    flags: [['bash, zsh, fish', 'The shell.']],
+    example: 'source <(runner completion bash)',
+    load: async () => (await import('./completion.ts')).completion,
   },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 
