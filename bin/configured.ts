@@ -35,6 +35,7 @@ export const redactorOf = (options: Options): Redactor => {
     // GOOGLE_APPLICATION_CREDENTIALS and the like say where a secret is.
     if (!existsSync(secret)) redactor.add(secret);
   }
+  for (const secret of [options.slackHook, options.statusToken]) if (secret !== undefined) redactor.add(secret);
   const urls = [...options.amqpUrls, ...options.amqpMgtUrls, ...options.events];
   for (const password of passwordsOf(urls)) redactor.add(password);
   return redactor;

@@ -15,8 +15,11 @@ export interface RunnerEnd {
 }
 
 export interface Runner {
-  /** Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. */
-  stop(how?: { readonly now?: boolean; readonly why?: string }): void;
+  /**
+   * Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. `finish`: it
+   * has all the time that it needs.
+   */
+  stop(how?: { readonly now?: boolean; readonly finish?: boolean; readonly why?: string }): void;
   readonly finished: Promise<RunnerEnd>;
   /** The queues of this short name that are there and match. */
   known(name: string): readonly KnownQueue[];
@@ -54,7 +57,7 @@ export interface RunnerContext {
   readonly kill: () => void;
   /** Hears of each list of queues that a broker gave. */
   readonly onLook?: (broker: QueueBroker) => void;
-  /** Hears of each settled message. */
+  /** Hears of each message that is settled, or that is not ours any more. */
   readonly onSettled?: (settled: Settled) => void;
   /** Let go of everything else: stores, timers. */
   readonly close: () => Promise<void>;
@@ -84,10 +87,12 @@ export const createRunner = (use: RunnerContext): Runner => {
   let settledCount = 0;
   let clean = true;
   let stopping = false;
+  let isFinished = false;
   let drain: NodeJS.Timeout | undefined;
 
   const finishWhenDone = () => {
     if (!stopping || alive.size > 0) return;
+    isFinished = true;
     clearTimeout(drain);
     const closing = [...use.brokers.map(broker => broker.close()), use.close()];
     void Promise.allSettled(closing).then(results => {
@@ -103,7 +108,7 @@ export const createRunner = (use: RunnerContext): Runner => {
       next: settled => {
         settledCount += 1;
         clean &&= settled.told || settled.settlement === 'none';
-        if (settled.settlement !== 'none') use.onSettled?.(settled);
+        use.onSettled?.(settled);
       },
       error: (error: unknown) => {
         // Attempts never fail and a queue is opened anew by itself: this is a fault of the program.
@@ -222,15 +227,15 @@ export const createRunner = (use: RunnerContext): Runner => {
       use.brokers
         .filter(broker => served.has(idOf(broker, name)) || (lastNames.get(broker)?.has(name) && use.matches(name)))
         .map(({ kind }) => ({ kind, name, refused: use.refuses({ kind, name }) })),
-    stop: ({ now = false, why = 'asked to stop' } = {}) => {
+    stop: ({ now = false, finish: finishes = false, why = 'asked to stop' } = {}) => {
       if (!stopping) {
         stopping = true;
         use.emit('runner-stopping', { why });
         discovery.unsubscribe();
         for (const one of alive) one.until.abort();
-        drain = setTimeout(abortAll, use.drainMs, 'the runner stops');
         finishWhenDone();
       }
+      if (!finishes && !isFinished) drain ??= setTimeout(abortAll, use.drainMs, 'the runner stops');
       if (now) {
         clearTimeout(drain);
         abortAll('the runner stops now');

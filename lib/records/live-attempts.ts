@@ -1,4 +1,6 @@
 import type { PreparedAttempt } from '../model/attempt.ts';
+import { withoutUrlSecrets } from '../request/without-credentials.ts';
+import type { AboutAttempt } from '../telemetry/slack.ts';
 
 /** An attempt that can be looked at and cancelled. */
 export interface LiveAttempt {
@@ -17,12 +19,33 @@ export interface LiveAttempts {
   readonly attend: (attempt: PreparedAttempt, cancel: (by: string) => void) => () => void;
   /** Those of one experiment: two queues may have one of the same key. */
   find(experiment: string): readonly LiveAttempt[];
+  /** What the request of an attempt said, for a while after its run too. */
+  about(accession: string): AboutAttempt | undefined;
 }
+
+/** Attempts that are remembered after their run. */
+const mostRemembered = 1000;
+
+const aboutOf = ({ request }: PreparedAttempt): AboutAttempt => {
+  const output = request.artifacts.get('output')?.qualified;
+  return {
+    destination: request.slackDestination,
+    results: output === undefined ? undefined : withoutUrlSecrets(output),
+  };
+};
 
 export const createLiveAttempts = (): LiveAttempts => {
   const live = new Map<string, LiveAttempt>();
+  const remembered = new Map<string, AboutAttempt>();
   return {
-    attend: ({ request, identity: { accession }, workspace }, cancel) => {
+    attend: (attempt, cancel) => {
+      const {
+        request,
+        identity: { accession },
+        workspace,
+      } = attempt;
+      remembered.set(accession, aboutOf(attempt));
+      if (remembered.size > mostRemembered) remembered.delete([...remembered.keys()][0] ?? '');
       const ended = new AbortController();
       live.set(accession, {
         experiment: request.key,
@@ -36,6 +59,7 @@ export const createLiveAttempts = (): LiveAttempts => {
         ended.abort();
       };
     },
+    about: accession => remembered.get(accession),
     find: experiment => [...live.values()].filter(one => one.experiment === experiment),
   };
 };

@@ -253,6 +253,11 @@ export const events = table({
     fields: { askedBytes: 'number', usedBytes: 'number' },
   },
   'kill-incomplete': { level: 'error', when: 'processes of an experiment survive SIGKILL', fields: { pids: 'string' } },
+  'slack-failed': {
+    level: 'warn',
+    when: 'Slack could not be told of an experiment',
+    fields: { error: 'string', dropped: 'number' },
+  },
   'sink-lost': {
     level: 'warn',
     when: 'an event sink is down or too slow; what it does not take is kept up to a bound, then dropped',

@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -165,4 +166,36 @@ t.test('a broker that is lost makes a runner not ready', async t => {
   const reply = await fetch(`${url}/readyz`);
   t.equal(reply.status, 503);
   t.match(await reply.text(), /the broker is lost \[broker=/);
+});
+
+t.test('LIMIT_TASKS: as many experiments as that, then the end; Slack hears of each', async t => {
+  const posted: { text: string; channel?: string }[] = [];
+  const hook = createHttpServer((request, response) => {
+    let body = '';
+    request.on('data', chunk => (body += String(chunk)));
+    request.on('end', () => {
+      posted.push(JSON.parse(body) as (typeof posted)[number]);
+      response.end('ok');
+    });
+  });
+  hook.listen(0, '127.0.0.1');
+  await once(hook, 'listening');
+  t.teardown(() => hook.close());
+  const url = `http://127.0.0.1:${String((hook.address() as AddressInfo).port)}/T0/B0/secret`;
+  const scene = new PipelineScene(t, { LIMIT_TASKS: '1', SLACK_HOOK: url, SLACK_ROOM: '#results' });
+  for (let i = 0; i < 3; i++) await scene.submit({ program: 'raise SystemExit(3)\n' });
+  t.equal(await scene.runner.exited(), 0);
+  t.equal(scene.runner.events.filter(({ event }) => event === 'started').length, 1);
+  t.equal(scene.waiting().length, 2, 'the others are left alone');
+  t.match(posted, [
+    { text: /has started on/, channel: '#results' },
+    { text: /has ended: exited: .*; its output is at file:\/\//, channel: '#results' },
+  ]);
+  t.notMatch(JSON.stringify(scene.runner.events), 'B0/secret');
+});
+
+t.test('LIMIT_IDLE_DURATION: the end of a runner that has nothing to do', async t => {
+  const scene = new PipelineScene(t, { LIMIT_IDLE_DURATION: '1s' });
+  t.equal(await scene.runner.exited(), 0);
+  t.match(await scene.event(one => one.event === 'runner-stopping'), { why: /LIMIT_IDLE_DURATION/ });
 });
