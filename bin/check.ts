@@ -48,16 +48,18 @@ export const check = async (argv: readonly string[]): Promise<number> => {
     return 2;
   }
   for (const finding of optionsFindings(options)) print('options', finding);
-  const [{ machineChecks }, { containerCheck }, { keyChecks }, { queueChecks }] = await Promise.all([
+  const [{ machineChecks }, { containerCheck }, { keyChecks }, { queueChecks }, ...others] = await Promise.all([
     import('./checks/machine.ts'),
     import('./checks/containers.ts'),
     import('./checks/keys.ts'),
     import('./checks/queues.ts'),
+    import('./checks/store.ts').then(({ storeCheck }) => storeCheck),
+    import('./checks/clock.ts').then(({ clockCheck }) => clockCheck),
   ]);
   const { redact } = redactorOf(options);
   let failed = false;
   // All at once, told in order.
-  const running = [...machineChecks, containerCheck, ...keyChecks, ...queueChecks(options)].map(
+  const running = [...machineChecks, containerCheck, ...keyChecks, ...queueChecks(options), ...others].map(
     check => [check.name, runCheck(check, options)] as const,
   );
   for (const [name, finding] of running) {

@@ -18,6 +18,7 @@ import { endOf, recover } from '../lib/stages/recover.ts';
 import { screen, type ScreenContext } from '../lib/stages/screen.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
 import { stageIn, type StageInContext } from '../lib/stages/stage-in.ts';
+import { standBy } from '../lib/stages/stand-by.ts';
 import { standBack } from '../lib/stages/stand-back.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
 import { verify, type VerifyContext } from '../lib/stages/verify.ts';
@@ -76,6 +77,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
           watchCancel(
             fence(
               pipe(
+                standBy(use.executors), // PreparedAttempt, its process started meanwhile
                 stageIn(use), // PreparedAttempt -> StagedAttempt
                 provision(use.executors), // StagedAttempt -> ReadyAttempt
               ),

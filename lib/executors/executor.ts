@@ -1,11 +1,13 @@
 import { AttemptError } from '../errors.ts';
-import type { Command, ReadyAttempt, Run, StagedAttempt } from '../model/attempt.ts';
+import type { Command, PreparedAttempt, ReadyAttempt, Run, StagedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
 
 /** One way to run experiments. Chosen per request: the first that accepts it. */
 export interface Executor {
   readonly kind: 'virtual-environment' | 'docker' | 'apptainer';
   accepts(request: Request): boolean;
+  /** Get ready what needs no artifact, while they are brought in. It goes with the attempt's scope where it is not used. */
+  standBy?(attempt: PreparedAttempt): void;
   /**
    * Make the environment that the experiment needs, or share one that is there, and say what to start in it. What tools print
    * while they install goes to output/output.

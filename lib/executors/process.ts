@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { AttemptError, messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
 import type { Cause, Exceeded, Exit } from '../model/outcome.ts';
-import type { Confinement } from './confinement.ts';
+import type { Launcher } from './launcher.ts';
 import { createProcessTree } from './process-tree.ts';
 
 /** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
@@ -28,8 +28,8 @@ export interface ProcessSettings {
   readonly maxDurationMs?: number | undefined;
   /** `NAME=value`, in the command's environment and in no other's: by it everything that it starts is known. */
   readonly marker: string;
-  /** Holds it within its limits. */
-  readonly confinement?: Confinement | undefined;
+  /** What becomes the program, within its limits; absent: it is started as it is, without limits. */
+  readonly launcher?: Launcher | undefined;
   /** Hears of processes that SIGKILL did not end. */
   readonly onSurvivors?: (pids: readonly number[]) => void;
   readonly now?: () => number;
@@ -48,6 +48,20 @@ const startError = (file: string, error: unknown): AttemptError => {
   );
 };
 
+const startAlone = ({ file, args, cwd, env }: Command) => {
+  try {
+    return spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    throw startError(file, error);
+  }
+};
+
+/** Why there is no process. */
+const failureOf = async (child: ChildProcess): Promise<unknown> => {
+  const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
+  return error;
+};
+
 /**
  * Start a program in a session of its own. `exit` resolves when nothing that it started is left, whether it left by itself or
  * was stopped: SIGTERM to all, the grace, SIGKILL until none is left.
@@ -55,21 +69,18 @@ const startError = (file: string, error: unknown): AttemptError => {
  * the machine has no process or file left for it.
  */
 export const startProcess = async (command: Command, settings: ProcessSettings): Promise<Run> => {
-  const { signal, graceMs, kill, maxDurationMs, marker, confinement, onSurvivors, now = Date.now } = settings;
+  const { signal, graceMs, kill, maxDurationMs, marker, launcher, onSurvivors, now = Date.now } = settings;
   signal.throwIfAborted();
   const startedAtMs = now();
-  let child;
-  try {
-    const { file, args, cwd, env } = confinement?.confined(command) ?? command;
-    child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  } catch (error) {
-    void confinement?.end();
-    throw startError(command.file, error);
-  }
+  const bornAtMs = launcher?.shell.startedAtMs ?? startedAtMs;
+  const confinement = launcher?.confinement;
+  const child = launcher?.shell.child ?? startAlone(command);
   const { pid } = child;
-  if (pid === undefined) {
-    void confinement?.end();
-    const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
+  try {
+    await launcher?.launch(command);
+    if (pid === undefined) throw await failureOf(child);
+  } catch (error) {
+    launcher?.discard();
     throw startError(command.file, error);
   }
 
@@ -134,7 +145,7 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
       : setTimeout(stop, Math.min(Math.max(0, maxDurationMs), longestTimerMs), 'max-duration' satisfies Cause);
 
   const endLeftovers = async () => {
-    if (killing === undefined && tree.leftovers(now() - startedAtMs).length === 0) return;
+    if (killing === undefined && tree.leftovers(now() - bornAtMs).length === 0) return;
     terminate(Math.min(graceMs, leftoverGraceMs));
     for (let pauseMs = firstPauseMs; killing === undefined && performance.now() < killAtMs; pauseMs = longer(pauseMs)) {
       if (tree.members().length === 0) return;

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
-import type { Command, StagedAttempt } from '../model/attempt.ts';
+import type { AttemptRecord, Command, PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { createConfinement, type ConfinementSettings } from './confinement.ts';
+import { createLauncher, type Launcher } from './launcher.ts';
+import { createSpareShell } from './shells.ts';
 import { createEnvironments } from './environments.ts';
 import type { Executor } from './executor.ts';
 import { experimentEnv, markerOf } from './experiment-env.ts';
@@ -80,7 +82,6 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
-    use.confinement.groups.warmUp();
     const { request, workspace, grant, document, signal, record } = attempt;
     const program = await programOf(attempt);
     const interpreter = await choose(request.pythonVersion);
@@ -107,28 +108,41 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     };
   };
 
+  const createLauncherFor = (attempt: PreparedAttempt): Launcher => {
+    const { record, grant, workspace } = attempt;
+    const { cores, memoryBytes, diskBytes } = grant.amounts;
+    const confinement = createConfinement(use.confinement, {
+      name: markerOf(attempt),
+      memoryBytes,
+      isCeiling: use.memoryLimit === 'hard',
+      diskBytes,
+      directory: workspace.root,
+      processes: mostProcesses(cores),
+      cores,
+      onOverdrawn: usedBytes => {
+        emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
+      },
+    });
+    return createLauncher(shells.take(), confinement);
+  };
+  const shells = createSpareShell(now);
+  const launchers = new WeakMap<AttemptRecord, Launcher>();
+
   return {
     kind: 'virtual-environment',
     accepts: request => request.artifacts.has('workspace') && !imageOf(request),
+    standBy: attempt => {
+      const launcher = createLauncherFor(attempt);
+      launchers.set(attempt.record, launcher);
+      attempt.scope.add('launcher', () => launcher.discard());
+    },
     provision,
-    start: attempt => {
-      const { command, signal, record, grant, workspace } = attempt;
-      const { cores, memoryBytes, diskBytes } = grant.amounts;
-      const confinement = createConfinement(use.confinement, {
-        name: markerOf(attempt),
-        memoryBytes,
-        isCeiling: use.memoryLimit === 'hard',
-        diskBytes,
-        directory: workspace.root,
-        processes: mostProcesses(cores),
-        cores,
-        onOverdrawn: usedBytes => {
-          emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
-        },
-      });
-      return startProcess(command, {
+    start: async attempt => {
+      const { command, signal, record } = attempt;
+      const standing = launchers.get(record);
+      const run = await startProcess(command, {
         signal,
-        confinement,
+        launcher: standing?.isWaiting ? standing : createLauncherFor(attempt),
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: longestRunMs(attempt),
@@ -137,6 +151,8 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
           emit('kill-incomplete', { pids: pids.join(' ') }, record);
         },
       });
+      setImmediate(() => shells.refill());
+      return run;
     },
   };
 };

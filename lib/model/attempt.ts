@@ -68,7 +68,7 @@ export interface FenceMark {
 
 /** The fence of an experiment while this attempt has its mark there. Made by stages/fence.ts. */
 export interface AttemptFence {
-  /** The mark of another attempt that stands there now; undefined while it is ours, or gone. Errors: StoreError. */
+  /** The mark of another attempt that stands there by now; undefined while it is ours, or gone. Errors: StoreError. */
   look(signal: AbortSignal): Promise<FenceMark | undefined>;
   /** Write how this attempt ended. Errors: StoreError, `precondition` where another attempt's mark stands there. */
   end(state: 'done' | 'ended', signal: AbortSignal): Promise<void>;
@@ -238,6 +238,8 @@ export interface ExperimentRecord {
   isStopped(signal: AbortSignal): Promise<boolean>;
   /** Write a change and those that could not be written before; resolves when that was tried, `tries` times where it must be. */
   set(change: RecordChange, tries?: number): Promise<void>;
+  /** Write a change within about a second, or together with the next one: what is over by then costs one call less. */
+  setSoon(change: RecordChange): void;
 }
 
 /**

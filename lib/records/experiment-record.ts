@@ -19,6 +19,8 @@ interface Seen {
   readonly etag: string | undefined;
 }
 
+/** How long a change may wait for the next one, ms. */
+const soonMs = 1000;
 /** So often a change begins anew because somebody else was quicker. */
 const maxConflicts = 5;
 const pauseMs = 200;
@@ -35,7 +37,7 @@ const membersOf = ({ status, startedAtMs, checkpointedAtMs, finishedAtMs }: Reco
 
 /**
  * The object of an experiment in its metadata store. Read by a conditional get, which costs little where nothing changed; written
- * with If-Match where the store gives etags. What could not be written goes with the next change.
+ * with If-Match where the store gives etags, and then read only where somebody else wrote meanwhile. What could not be written goes with the next change.
  * Source: spec "Metadata store".
  */
 export const createExperimentRecord = ({ store, key }: ObjectLocation, use: RecordContext): ExperimentRecord => {
@@ -43,6 +45,7 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
   let seen: Seen | undefined;
   let wanted: RecordChange = {};
   let line = Promise.resolve();
+  let later: NodeJS.Timeout | undefined;
   let isFailing = false;
 
   const look = async (signal: AbortSignal): Promise<Seen | undefined> => {
@@ -67,7 +70,8 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
 
   const change = async (signal: AbortSignal): Promise<void> => {
     for (let conflicts = 0; conflicts < maxConflicts; conflicts++) {
-      const found = await look(signal);
+      // What was read last may do: where it changed since, the store refuses.
+      const found = seen?.etag === undefined ? await look(signal) : seen;
       // The user has deleted the experiment, or never had it there.
       if (!found) return;
       const { status, ...times } = wanted;
@@ -110,6 +114,13 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
     }
   };
 
+  const set = (next: RecordChange, tries = 1): Promise<void> => {
+    clearTimeout(later);
+    later = undefined;
+    wanted = { ...wanted, ...next };
+    return (line = line.then(() => write(tries)));
+  };
+
   return {
     isStopped: async signal => {
       try {
@@ -122,12 +133,17 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
         return false;
       }
     },
-    set: (next, tries = 1) => {
+    set,
+    setSoon: next => {
       wanted = { ...wanted, ...next };
-      return (line = line.then(() => write(tries)));
+      later ??= setTimeout(() => void set({}), soonMs);
     },
   };
 };
 
 /** For an experiment whose request names no metadata store. */
-export const noRecord: ExperimentRecord = { isStopped: () => Promise.resolve(false), set: () => Promise.resolve() };
+export const noRecord: ExperimentRecord = {
+  isStopped: () => Promise.resolve(false),
+  set: () => Promise.resolve(),
+  setSoon: () => undefined,
+};

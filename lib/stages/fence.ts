@@ -1,4 +1,5 @@
-import { catchError, defer, mergeMap, of, type OperatorFunction } from 'rxjs';
+import { setImmediate } from 'node:timers/promises';
+import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
@@ -18,6 +19,9 @@ const patienceMs = 10_000;
 /** An experiment may run for 96 h unless it says less, and its results are stored after that. */
 const longestMs = 96 * 3_600_000;
 const storingMs = 3_600_000;
+
+/** Nobody else gets the message so soon after it was seen to be ours, ms: what is over by then needs no look. */
+const freshMs = 2000;
 
 const isPrecondition = (error: unknown): boolean => error instanceof StoreError && error.code === 'precondition';
 
@@ -48,11 +52,14 @@ const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMar
 /** The fence with our mark on it. */
 const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | undefined, now: () => number) => {
   let etag = written;
+  let seenAtMs = now();
   const fence: AttemptFence = {
     look: async signal => {
+      if (now() - seenAtMs < freshMs) return undefined;
       const found = await readFence(place, signal);
       if (found?.mark && found.mark.accession !== mark.accession) return found.mark;
       etag = found?.etag;
+      seenAtMs = now();
       return undefined;
     },
     end: async (state, signal) => {
@@ -74,6 +81,8 @@ const take = async (
   const metadata = use.locateMetadata(attempt);
   if (!metadata) return;
   const place = fenceBeside(metadata);
+  // What is said to the queue goes out first: it takes longest.
+  await setImmediate();
   for (;;) {
     const found = await readFence(place, signal);
     await begun;
@@ -125,7 +134,7 @@ export const fence = (
     defer(() => {
       const begun = begin(attempt, use);
       begun.catch(() => undefined);
-      return of(attempt).pipe(
+      return from(setImmediate(attempt)).pipe(
         stages,
         catchError(async (error: unknown) => {
           await begun;

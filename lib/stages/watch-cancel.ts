@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { defer, finalize, map, mergeMap, of, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import { whileRunning } from '../flow/while-running.ts';
@@ -48,13 +49,15 @@ export const watchCancel = (
         if (by !== undefined) stop(by);
       };
       const leave = use.attend?.(attempt, stop);
-      const firstLook = within(use.firstLookMs, look, over.signal).catch(() => undefined);
+      // The queue is told first that the attempt begins: it takes longest.
+      const firstLook = setImmediate()
+        .then(() => within(use.firstLookMs, look, over.signal))
+        .catch(() => undefined);
       const start = async (ready: ReadyAttempt): Promise<ReadyAttempt> => {
         await firstLook;
         signal.throwIfAborted();
         void whileRunning(use.lookEveryMs, look, AbortSignal.any([over.signal, signal]));
-        // After the start itself, which comes with the next microtask.
-        setImmediate(() => void attempt.experimentRecord.set({ status: 'running', startedAtMs: use.now() }));
+        attempt.experimentRecord.setSoon({ status: 'running', startedAtMs: use.now() });
         return ready;
       };
       return of({ ...attempt, signal }).pipe(

@@ -1,4 +1,5 @@
-import { chmodSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync, type Dirent } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, renameSync, unlinkSync, type Dirent } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 
@@ -22,9 +23,34 @@ const insist = <T>(directory: BytePath, work: () => T): T | undefined => {
   return work();
 };
 
+/** Remove a directory whose contents are gone; where its parent does not allow it, once more after that was opened up. */
+const removeEmpty = async (path: BytePath, parent: BytePath, contents: readonly Promise<void>[]): Promise<void> => {
+  await Promise.all(contents);
+  try {
+    await rmdir(forDisk(path));
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT') return;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    chmodSync(forDisk(parent), 0o700);
+    await rmdir(forDisk(path));
+  }
+};
+
+/** A directory on the way down. */
+interface Visited {
+  readonly path: BytePath;
+  readonly parent: Visited | undefined;
+  /** What stands in it is known. */
+  isOpen: boolean;
+  /** Directories in it that are being removed. */
+  readonly going: Promise<void>[];
+}
+
 /**
  * Remove a directory and everything in it, read-only and very deep directories included. Links are removed, never followed. Small
- * trees go at once, large ones leave room for others. What is not there is no error.
+ * trees go at once, large ones leave room for others. What is not there is no error. Files go one by one, which is quickest;
+ * directories beside each other, off the event loop: some file systems take milliseconds for each.
  * Errors: those of the file system, where something could not be removed.
  */
 export const removeTree = async (root: string): Promise<void> => {
@@ -32,35 +58,40 @@ export const removeTree = async (root: string): Promise<void> => {
   const stats = lstatSync(forDisk(top), { throwIfNoEntry: false });
   if (stats && !stats.isDirectory()) unlinkSync(forDisk(top));
   if (!stats?.isDirectory()) return;
-  const stack: { readonly path: BytePath; readonly parent: BytePath; isOpen: boolean }[] = [
-    { path: top, parent: top, isOpen: false },
-  ];
+  const first: Visited = { path: top, parent: undefined, isOpen: false, going: [] };
+  const stack = [first];
   let calls = 0;
   let moved = 0;
-  const visit = async (path: BytePath, child: Dirent): Promise<void> => {
+  const visit = async (within: Visited, child: Dirent): Promise<void> => {
     if (++calls % slice === 0) await setImmediate();
+    const { path } = within;
     const place = `${path}/${child.name}`;
     if (!child.isDirectory()) {
       insist(path, () => unlinkSync(forDisk(place)));
       return;
     }
     if (place.length <= longestPath) {
-      stack.push({ path: place, parent: path, isOpen: false });
+      stack.push({ path: place, parent: within, isOpen: false, going: [] });
       return;
     }
     const nearer = `${top}/.removing-${String(++moved)}`;
     insist(place, () => insist(path, () => renameSync(forDisk(place), forDisk(nearer))));
-    stack.push({ path: nearer, parent: top, isOpen: false });
+    stack.push({ path: nearer, parent: first, isOpen: false, going: [] });
   };
   for (let one = stack.at(-1); one; one = stack.at(-1)) {
-    const { path, parent, isOpen } = one;
+    const { path, parent, isOpen, going } = one;
     if (isOpen) {
       stack.pop();
-      insist(parent, () => rmdirSync(forDisk(path)));
+      const gone = removeEmpty(path, (parent ?? one).path, going);
+      if (!parent) return gone;
+      gone.catch(() => undefined);
+      parent.going.push(gone);
+      // As many at a time as there may be, and no more of them in memory.
+      if (parent.going.length >= slice) await Promise.all(parent.going.splice(0));
     } else {
       one.isOpen = true;
       const list = () => readdirSync(forDisk(path), { encoding: asBytes, withFileTypes: true });
-      for (const child of insist(path, list) ?? []) await visit(path, child);
+      for (const child of insist(path, list) ?? []) await visit(one, child);
     }
   }
 };

@@ -6,7 +6,9 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createConfinement, type Limits } from '../../lib/executors/confinement.ts';
+import { createLauncher } from '../../lib/executors/launcher.ts';
 import { startProcess } from '../../lib/executors/process.ts';
+import { startShell } from '../../lib/executors/shells.ts';
 import { createWatch } from '../../lib/executors/watch.ts';
 import type { Run } from '../../lib/model/attempt.ts';
 import { noControlGroups, openControlGroups, type ControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
@@ -54,6 +56,7 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     },
   );
   const kill = new AbortController();
+  const marker = `STUDIOML_EXPERIMENT=${name}`;
   const env = { PATH: process.env['PATH'] ?? '', STUDIOML_EXPERIMENT: name };
   // The name as an argument: a process that emptied its environment is still known by it.
   const command = { file: '/usr/bin/env', args: ['python3', join(programs, program), name], cwd: placeOf(t), env };
@@ -61,8 +64,8 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     signal: new AbortController().signal,
     graceMs: 500,
     kill: kill.signal,
-    marker: `STUDIOML_EXPERIMENT=${name}`,
-    confinement,
+    marker,
+    launcher: createLauncher(startShell(Date.now), confinement),
   });
   t.teardown(async () => {
     kill.abort();
@@ -166,10 +169,26 @@ t.test('variables whose names no shell could write arrive too', async t => {
   const env = { 'odd.name': "it's $HOME", PLAIN: 'x y' };
   const command = { file: '/usr/bin/env', args: [], cwd: '/', env };
   const signal = new AbortController().signal;
-  const run = await startProcess(command, { signal, graceMs: 0, marker: 'PLAIN=x y', confinement });
+  const launcher = createLauncher(startShell(Date.now), confinement);
+  const run = await startProcess(command, { signal, graceMs: 0, marker: 'PLAIN=x y', launcher });
   const { out } = await drained(run);
   t.match(out, "odd.name=it's $HOME\n");
   t.match(out, 'PLAIN=x y\n');
+});
+
+t.test('who waits to become a program ends without a trace when it is not needed', async t => {
+  const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
+  const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
+  const name = `unneeded-${randomUUID()}`;
+  const confinement = createConfinement({ groups: opened, watch }, { name, directory: t.testdir({}), ...limits });
+  const launcher = createLauncher(startShell(Date.now), confinement);
+  t.ok(launcher.isWaiting);
+  launcher.discard();
+  t.notOk(launcher.isWaiting);
+  await eventually(() => {
+    assert.ok(!isAlive(launcher.shell.child.pid ?? 0));
+    assert.ok(!confinement.group?.joins.some(existsSync));
+  });
 });
 
 t.test('a program that is not there leaves no control group', async t => {
@@ -181,7 +200,8 @@ t.test('a program that is not there leaves no control group', async t => {
   );
   const command = { file: '/nowhere/python', args: [], cwd: '/', env: {} };
   const signal = new AbortController().signal;
-  await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', confinement }), {
+  const launcher = createLauncher(startShell(Date.now), confinement);
+  await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', launcher }), {
     code: 'no-such-program',
   });
   await eventually(() => {

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -6,6 +7,7 @@ import { createExperimentRecord } from '../../lib/records/experiment-record.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
 import { createEventBus } from '../../lib/telemetry/events.ts';
+import { eventually } from '../helpers/eventually.ts';
 
 const waiting = '{"key": "e1", "status": "waiting", "time_added": 1.5, "metric": NaN, "time_started": null}';
 
@@ -40,6 +42,19 @@ t.test('status and times are written in seconds, everything else stays', async t
     '{"key": "e1", "status": "finished", "time_added": 1.5, "metric": NaN, "time_started": 2.5, "time_last_checkpoint": 3.25, "time_finished": 4}',
   );
   t.strictSame(failures, []);
+});
+
+t.test('a change that may wait goes with the next one, or alone after a second', async t => {
+  const base = createDirectoryStore({ root: t.testdirName });
+  let puts = 0;
+  const { record, read } = scene(t, { put: (...put) => (puts++, base.put(...put)) });
+  record.setSoon({ status: 'running', startedAtMs: 2500 });
+  await record.set({ status: 'finished', finishedAtMs: 4000 });
+  t.match(read(), /"status": "finished".*"time_started": 2.5, "time_finished": 4/);
+  t.equal(puts, 1);
+  record.setSoon({ checkpointedAtMs: 5000 });
+  await eventually(() => assert.match(read(), /"time_last_checkpoint": 5/));
+  t.equal(puts, 2);
 });
 
 t.test('what the client writes in between is kept', async t => {

@@ -29,6 +29,7 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
   const home = t.testdir();
   const real = createDirectoryStore({ root: join(home, 'db') });
   const store: ObjectStore = { ...real, ...over };
+  const clock = { ms: nowMs };
   const bus = createEventBus();
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
@@ -39,15 +40,18 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
     const delivery = { history, begin } as unknown as PreparedAttempt['delivery'];
     return { ...made, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
   };
-  const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => nowMs };
+  const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => clock.ms };
   const ready = (one: PreparedAttempt, stages?: OperatorFunction<PreparedAttempt, ReadyAttempt>) =>
     lastValueFrom(of(one).pipe(fence(stages ?? mergeMap(async one => one as ReadyAttempt), use)));
   const end = (one: PreparedAttempt, cause: Cause) =>
     lastValueFrom(of({ ...one, end: { cause, message: cause } }).pipe(markEnd(use)));
-  const look = (one: PreparedAttempt, cause: Cause = 'completed') =>
-    lastValueFrom(of(ended(one, cause)).pipe(standBack(use)));
+  const later = () => (clock.ms += 3000);
+  const look = (one: PreparedAttempt, cause: Cause = 'completed') => {
+    later();
+    return lastValueFrom(of(ended(one, cause)).pipe(standBack(use)));
+  };
   const mark = async () => JSON.parse(await text((await real.get(key)).body)) as FenceMark;
-  return { real, events, use, attempt, ready, end, look, mark };
+  return { real, events, use, attempt, ready, end, later, look, mark };
 };
 
 t.test('an attempt writes its mark while it is made ready, and its end after that', async t => {
@@ -134,15 +138,27 @@ t.test('an attempt finds a newer one before it stores anything', async t => {
 });
 
 t.test('a checkpoint that finds a newer attempt stops the run', async t => {
-  const { attempt, ready, use } = rig(t);
+  const { attempt, ready, use, later } = rig(t);
   const first = attempt();
   await ready(first);
   await ready(attempt({ number: 2, accession: 'two' }));
+  later();
   const stopped: Cause[] = [];
   const run = { stop: (cause: Cause) => stopped.push(cause) } as never;
   const passed = await lastValueFrom(of({ ...first, run }).pipe(standBack(use)), { defaultValue: undefined });
   t.equal(passed, undefined);
   t.strictSame(stopped, ['lease-lost']);
+});
+
+t.test('nobody asks again right after it was seen whose mark it is', async t => {
+  let gets = 0;
+  const { attempt, ready, use, real } = rig(t, { get: (...args) => (gets++, real.get(...args)) });
+  const first = attempt();
+  await ready(first);
+  const before = gets;
+  const end = lastValueFrom(of(ended(first, 'completed')).pipe(standBack(use)));
+  t.equal((await end).end?.cause, 'completed');
+  t.equal(gets, before);
 });
 
 t.test('nothing is started before the mark stands', async t => {

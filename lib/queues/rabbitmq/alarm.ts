@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { asError } from '../../errors.ts';
 import type { InTurn } from '../../flow/in-turn.ts';
+import { cancelConsumer } from './cancel-consumer.ts';
 
 export interface AlarmSettings {
   readonly channel: Channel;
@@ -17,7 +18,7 @@ export interface AlarmSettings {
 }
 
 /**
- * Wait for one message with a consumer that is cancelled at its first delivery; undefined where the broker cancels it, since the
+ * Wait for one message with a consumer of prefetch 1 that is cancelled at its first delivery; undefined where the broker cancels it, since the
  * queue was deleted. Rejects with the signal's reason, or with why the channel ended. Anything that still comes after that goes
  * back: whoever gave up waiting holds nothing.
  */
@@ -26,9 +27,16 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
     const { channel, inTurn, queue, giveBack, ended, signal } = settings;
     let tag: string | undefined;
     let done = false;
+    /** It holds its one message: nothing more is on its way to it. */
+    let isFull = false;
     const cancel = () => {
       const consumer = tag;
-      if (consumer !== undefined && !ended.aborted) void inTurn(() => channel.cancel(consumer)).catch(() => undefined);
+      if (consumer === undefined || ended.aborted) return;
+      const said = inTurn(async () => {
+        if (isFull) cancelConsumer(channel, consumer);
+        else await channel.cancel(consumer);
+      });
+      said.catch(() => undefined);
     };
     const finish = (act: () => void) => {
       if (done) return;
@@ -60,6 +68,7 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
         if (message !== null && !ended.aborted) giveBack(message);
         return;
       }
+      isFull = message !== null;
       finish(() => {
         resolve(message ?? undefined);
       });

@@ -51,11 +51,21 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     begin: async (attempt, key) => {
       lost.signal.throwIfAborted();
       if (!leases) return;
-      const entry = await leases.take({ queue: queue.name, message, attempt, key, channel, inTurn, live, ended });
+      const { entry, refusal } = await leases.take({
+        queue: queue.name,
+        message,
+        attempt,
+        key,
+        channel,
+        inTurn,
+        live,
+        ended,
+      });
       onChannel.letGo();
       hold = holdInLease(settings, leases, entry);
       hear(hold);
       onSettled();
+      if (refusal) throw refusal;
     },
     settle: async settlement => {
       if (settled) throw new Error(`a message was settled twice [queue=${queue.name}]`);

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
@@ -18,11 +17,6 @@ export interface ControlGroups {
   readonly endedLeftovers: number;
   /** A group for one experiment; undefined where none can be had. */
   create(name: string, limits: GroupLimits): ControlGroup | undefined;
-  /**
-   * To be said some milliseconds before a process joins a group. The first move of a process after a pause waits for every processor to
-   * come by (an RCU grace period: 5 to 8 ms measured, 20 ms at times), one within the next 15 ms takes 0.3 ms. Never waits.
-   */
-  warmUp(): void;
   /** Let go of the runner's own groups. */
   close(): void;
 }
@@ -93,7 +87,6 @@ export const noControlGroups: ControlGroups = {
   enforced: {},
   endedLeftovers: 0,
   create: () => undefined,
-  warmUp: () => undefined,
   close: () => undefined,
 };
 
@@ -115,12 +108,7 @@ export const openControlGroups = async ({ endLeftovers = true } = {}): Promise<C
     close();
     return { ...noControlGroups, endedLeftovers };
   }
-  // The runner stays where it is: that it joins its own group changes nothing.
-  const [own] = hierarchiesOf(textOf('/proc/self/mountinfo'), textOf('/proc/self/cgroup'));
   return {
-    warmUp: () => {
-      if (own) void writeFile(join(own.own, 'cgroup.procs'), String(process.pid)).catch(() => undefined);
-    },
     enforced: Object.fromEntries(places.flatMap(({ version, duties }) => duties.map(duty => [duty, version]))),
     endedLeftovers,
     create: (name, limits) => {

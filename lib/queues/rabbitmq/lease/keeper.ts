@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
-import { AttemptError, messageOf } from '../../../errors.ts';
+import { asError, AttemptError, messageOf } from '../../../errors.ts';
 import type { InTurn } from '../../../flow/in-turn.ts';
 import { orAborted, sleep, within } from '../../../flow/wait.ts';
 import type { Emit } from '../../../telemetry/events.ts';
@@ -40,11 +40,18 @@ export interface Taking {
   readonly ended: AbortSignal;
 }
 
+/** A leased message. */
+export interface Taken {
+  readonly entry: LeaseEntry;
+  /** Why it must not be run, and is to be settled: another runner has the run lock. */
+  readonly refusal?: AttemptError;
+}
+
 export interface Leases {
   /** Whether there are leases on this connection. A user who may not declare queues has none. */
   offeredOn(live: LiveConnection): Promise<boolean>;
-  /** Move a delivery from its work queue into a lease. Errors: AttemptError `duplicate`, `broker-fault`. */
-  take(taking: Taking): Promise<LeaseEntry>;
+  /** Move a delivery from its work queue into a lease. Errors: AttemptError `duplicate`, `broker-fault`: it is where it was. */
+  take(taking: Taking): Promise<Taken>;
   /**
    * End a lease: its copy is acknowledged, in one transaction with what `burst` publishes. Connection trouble is waited out for
    * `patienceMs`. Errors: AttemptError `lease-lost`, TimeOver.
@@ -196,12 +203,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       const refuse = () => new AttemptError('duplicate', 'another attempt of this experiment runs', { queue });
       if (locked.has(lock)) throw refuse();
       locked.add(lock);
-      try {
-        if (!(await orAborted(session.locks.take(lock), ended))) throw refuse();
-      } catch (error) {
-        locked.delete(lock);
-        throw error;
-      }
+      // Beside each other: two round trips and a transaction would follow one another otherwise.
+      const isOurs = orAborted(session.locks.take(lock), ended).catch((error: unknown) => asError(error));
       book.add(entry);
       // The next connection looks for it as well.
       entry.seenIn = session;
@@ -215,11 +218,17 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
           ended,
         );
       } catch (error) {
+        await isOurs;
         withdraw(entry);
         throw new AttemptError('broker-fault', 'the message could not be leased', { queue }, { cause: error });
       }
       entry.state = 'held';
-      return entry;
+      const answer = await isOurs;
+      if (answer === true) return { entry };
+      locked.delete(lock);
+      const fault = () =>
+        new AttemptError('broker-fault', 'the run lock could not be asked for', { queue }, { cause: answer });
+      return { entry, refusal: answer === false ? refuse() : fault() };
     },
     settle: async (entry, patienceMs, burst) => {
       // Whoever gets the message now may run it; before it is told nobody gets it.

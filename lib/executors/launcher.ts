@@ -1,0 +1,60 @@
+import { accessSync, constants } from 'node:fs';
+import type { Command } from '../model/attempt.ts';
+import { textOf } from '../resources/cgroups/files.ts';
+import type { Confinement } from './confinement.ts';
+import { becomeScript, confineScript } from './launch-script.ts';
+import { isAlive, type Shell } from './shells.ts';
+
+/**
+ * A process that waits within the limits of a run to become its program: moving it into control groups takes some milliseconds, in
+ * which the artifacts are still on their way.
+ */
+export interface Launcher {
+  readonly shell: Shell;
+  readonly confinement: Confinement;
+  /** Whether it waits; not where it could not be started, or somebody ended it. */
+  readonly isWaiting: boolean;
+  /**
+   * It becomes this program.
+   * Errors: those of spawn, where there is no process; those of the file system, where program or directory are not there.
+   */
+  launch(command: Command): Promise<void>;
+  /** It will not become anything any more: it ends, and its groups go. Nothing where it was launched. */
+  discard(): void;
+}
+
+/** When memory is short the kernel looks for the highest score first: an experiment's is above the runner's. */
+const scoreAbove = 500;
+const highestScore = 1000;
+const scoreOfExperiments = (): number => {
+  const own = Number(textOf('/proc/self/oom_score_adj').trim() || '0');
+  return Math.min(highestScore, Math.max(0, own) + scoreAbove);
+};
+
+/** Let a shell join the groups of a run, and wait. */
+export const createLauncher = (shell: Shell, confinement: Confinement): Launcher => {
+  const { stdin, stdout, stderr } = shell.child;
+  stdin.write(confineScript(scoreOfExperiments(), confinement.group?.joins ?? []));
+  let isOver = false;
+  return {
+    shell,
+    confinement,
+    get isWaiting() {
+      return !isOver && isAlive(shell);
+    },
+    launch: async ({ file, ...command }) => {
+      if (shell.child.pid === undefined) throw await shell.failed;
+      // The shell would tell of these in its own words, and with an exit code that programs use as well.
+      for (const needed of [command.cwd, file]) accessSync(needed, constants.X_OK);
+      isOver = true;
+      stdin.end(becomeScript({ file, ...command }));
+    },
+    discard: () => {
+      if (isOver) return;
+      isOver = true;
+      // A shell that reads the end of its input ends.
+      for (const stream of [stdin, stdout, stderr]) stream.destroy();
+      void confinement.end();
+    },
+  };
+};
