@@ -48,20 +48,29 @@ export const check = async (argv: readonly string[]): Promise<number> => {
     return 2;
   }
   for (const finding of optionsFindings(options)) print('options', finding);
-  const [{ machineChecks }, { gpuCheck }, { containerCheck }, { keyChecks }, { s3Check }, { queueChecks }] = await Promise.all([
-    import('./checks/machine.ts'),
-    import('./checks/gpus.ts'),
-    import('./checks/containers.ts'),
-    import('./checks/keys.ts'),
-    import('./checks/s3.ts'),
-    import('./checks/queues.ts'),
-  ]);
+  const [{ machineChecks }, { gpuCheck }, { containerCheck }, { keyChecks }, { s3Check }, { queueChecks }, ...others] =
+    await Promise.all([
+      import('./checks/machine.ts'),
+      import('./checks/gpus.ts'),
+      import('./checks/containers.ts'),
+      import('./checks/keys.ts'),
+      import('./checks/s3.ts'),
+      import('./checks/queues.ts'),
+      import('./checks/store.ts').then(({ storeCheck }) => storeCheck),
+      import('./checks/clock.ts').then(({ clockCheck }) => clockCheck),
+    ]);
   const { redact } = redactorOf(options);
   let failed = false;
   // All at once, told in order.
-  const running = [...machineChecks, gpuCheck, containerCheck, ...keyChecks, s3Check, ...queueChecks(options)].map(
-    check => [check.name, runCheck(check, options)] as const,
-  );
+  const running = [
+    ...machineChecks,
+    gpuCheck,
+    containerCheck,
+    ...keyChecks,
+    s3Check,
+    ...queueChecks(options),
+    ...others,
+  ].map(check => [check.name, runCheck(check, options)] as const);
   for (const [name, finding] of running) {
     const found = await finding;
     failed ||= found.status === 'failure';

@@ -9,6 +9,8 @@ export interface CommandRow {
   readonly options: boolean;
   /** Flags of its own, with what they mean. */
   readonly flags?: readonly (readonly [flag: string, meaning: string])[];
+  /** A line that somebody could type. */
+  readonly example: string;
   /** Each command is a file of its own, loaded when it is asked for. */
   readonly load: () => Promise<Command>;
 }
@@ -18,12 +20,14 @@ export const commands = {
     usage: '[options]',
     summary: 'Serve the configured queues. This is what runs where no command is named.',
     options: true,
+    example: 'AMQP_URL=amqp://user:password@broker/%2f runner --max-cores 4',
     load: async () => (await import('./serve.ts')).serve,
   },
   demo: {
     usage: '',
     summary: 'Run a few experiments in a temporary directory and show what came out. Needs no service and no option.',
     options: false,
+    example: 'runner demo',
     load: async () => (await import('./demo.ts')).demo,
   },
   replay: {
@@ -38,6 +42,7 @@ export const commands = {
         'Use the store at URL for artifacts of STORE: s3://HOST:PORT=s3 server or directory of buckets (http://…, file:///…), or file:///DIRECTORY=file:///DIRECTORY.',
       ],
     ],
+    example: 'runner replay recording.ndjson --dry-run --clear-text-messages',
     load: async () => (await import('./replay.ts')).replay,
   },
   check: {
@@ -45,12 +50,53 @@ export const commands = {
     summary: 'Look whether this machine, its tools and the configured services are fit for the runner.',
     options: true,
     flags: [['--json', 'Print one JSON object a line.']],
+    example: 'runner check --queue-root /srv/queues --json',
     load: async () => (await import('./check.ts')).check,
+  },
+  submit: {
+    usage: 'DIRECTORY --queue QUEUE --store STORE [--follow] [options] [-- ARGUMENT…]',
+    summary:
+      'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS or a directory, as the client does. What follows -- are the arguments of the program.',
+    options: true,
+    flags: [
+      ['--queue QUEUE', 'Its short name. A queue of RabbitMQ or a directory is made where it is not there.'],
+      [
+        '--store STORE',
+        'Where the workspace and the results are: http(s)://KEY:SECRET@HOST/BUCKET, or a directory /DIR/BUCKET. Default: SUBMIT_STORE',
+      ],
+      ['--database-bucket NAME', 'Bucket of the metadata store. Default: that of the store'],
+      ['--filename FILE', 'Program in the workspace. Default: main.py'],
+      ['--python VERSION', 'Python that it needs. Default: 3'],
+      ['--requirement LINE', 'A requirement for pip. May be given several times.'],
+      ['--requirements FILE', 'A file of them.'],
+      ['--cpus, --gpus, --ram, --hdd, --gpu-mem', 'What it needs. Default: 1, 0, 1gb, 1gb, 0'],
+      ['--set NAME=VALUE', 'A variable of its environment. May be given several times.'],
+      ['--project NAME', 'Its project.'],
+      ['--key KEY', 'Its key. Default: made of the time and a UUID'],
+      ['--max-duration, --lifetime', 'How long a run may take, and when it is too late to start one. Default: 4h, 96h'],
+      ['--seal FILE', "Seal it for the cluster's public key (ssh-publickey); needs --sign."],
+      ['--sign FILE', "Sign it with a sender's private key (PREFIX.sender.pem)."],
+      ['--follow', 'Show how it stands and what it prints, and end with its exit code.'],
+      ['--runner URL', 'With --follow: the HTTP address of the runner, for output as it comes.'],
+      ['--json', 'Print JSON.'],
+    ],
+    example:
+      'runner submit ./train --queue rmq_team --store http://key:secret@minio:9000/studio --follow -- --epochs 10',
+    load: async () => (await import('./submit.ts')).submit,
+  },
+  record: {
+    usage: '--queue QUEUE [options]',
+    summary:
+      'Copy the messages that lie on a queue of RabbitMQ or a directory to a recording on stdout, for replay. Nothing is consumed. It holds what the messages hold, secrets too.',
+    options: true,
+    flags: [['--queue QUEUE', 'Its short name.']],
+    example: 'runner record --queue rmq_team > recording.ndjson',
+    load: async () => (await import('./record.ts')).record,
   },
   keys: {
     usage: 'cluster|sender|response [--queue-prefix PREFIX] [--out DIR] [--json]',
     summary:
-      'Make keys where the runner looks for them, and say what each file is for and who gets it. Nothing is written over. Example: runner keys cluster && runner keys sender --queue-prefix rmq_',
+      'Make keys where the runner looks for them, and say what each file is for and who gets it. Nothing is written over.',
     options: false,
     flags: [
       ['cluster', 'The pair that requests are sealed for, 4096 bits, and its passphrase.'],
@@ -60,6 +106,7 @@ export const commands = {
       ['--out DIR', 'Where the directories of keys are made. Default: CERTS_DIR, else ./certs'],
       ['--json', 'Print one JSON object.'],
     ],
+    example: 'runner keys cluster && runner keys sender --queue-prefix rmq_team',
     load: async () => (await import('./keys.ts')).keys,
   },
   dead: {
@@ -74,6 +121,7 @@ export const commands = {
       ['--raw', 'With show: print the message as it is, credentials included.'],
       ['--json', 'Print one JSON object a line.'],
     ],
+    example: 'runner dead requeue --queue rmq_team --all --amqp-url amqp://user:password@broker/%2f',
     load: async () => (await import('./dead.ts')).dead,
   },
   why: {
@@ -84,7 +132,36 @@ export const commands = {
       ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
       ['--json', 'Print JSON.'],
     ],
+    example: 'runner why rmq_team --runner http://worker-3:9090',
     load: async () => (await import('./why.ts')).why,
+  },
+  tail: {
+    usage: 'KEY [--runner URL] [options]',
+    summary: 'Show what an experiment on a running runner prints, from its beginning, until it ends.',
+    options: true,
+    flags: [['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.']],
+    example: 'runner tail 1530054414_9a1f --runner http://worker-3:9090',
+    load: async () => (await import('./tail.ts')).tail,
+  },
+  cancel: {
+    usage: 'KEY [--runner URL] [--json] [options]',
+    summary:
+      'Stop an experiment on a running runner, as its user would stop it: what it made is stored, its message is acknowledged.',
+    options: true,
+    flags: [
+      ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
+      ['--json', 'Print JSON.'],
+    ],
+    example: 'runner cancel 1530054414_9a1f --runner http://worker-3:9090',
+    load: async () => (await import('./cancel.ts')).cancel,
+  },
+  completion: {
+    usage: 'bash|zsh|fish',
+    summary: 'Print what makes a shell complete commands and options.',
+    options: false,
+    flags: [['bash, zsh, fish', 'The shell.']],
+    example: 'source <(runner completion bash)',
+    load: async () => (await import('./completion.ts')).completion,
   },
 } as const satisfies Readonly<Record<string, CommandRow>>;
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
-import { sinkPlace } from '../lib/config/event-sinks.ts';
+import { sinkName, sinkPlace } from '../lib/config/event-sinks.ts';
+import { leastLevel, wantsJson } from '../lib/config/logxi.ts';
 import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
 import { columns, hasColors } from './terminal.ts';
@@ -34,7 +35,9 @@ export const redactorOf = (options: Options): Redactor => {
     // GOOGLE_APPLICATION_CREDENTIALS and the like say where a secret is.
     if (!existsSync(secret)) redactor.add(secret);
   }
-  for (const password of passwordsOf([...options.amqpUrls, ...options.amqpMgtUrls])) redactor.add(password);
+  for (const secret of [options.slackHook, options.statusToken]) if (secret !== undefined) redactor.add(secret);
+  const urls = [...options.amqpUrls, ...options.amqpMgtUrls, ...options.events];
+  for (const password of passwordsOf(urls)) redactor.add(password);
   return redactor;
 };
 
@@ -42,25 +45,33 @@ export const redactorOf = (options: Options): Redactor => {
 export const redactedBus = ({ redact }: Redactor): EventBus =>
   createEventBus(Date.now, fields => redactDeep(fields, redact));
 
-const targetOf = (sink: string): SinkTarget => {
+const targetOf = (sink: string, json: boolean): SinkTarget => {
   const place = sinkPlace(sink);
-  if (place.type === 'file') return { name: sink, target: place.path };
-  if (!isatty(1)) return { name: sink, target: 1 };
+  const name = sinkName(sink);
+  if (place?.type === 'file') return { name, target: place.path };
+  if (place !== undefined && place.type !== 'stdout') return { name, target: place };
+  if (!isatty(1) || json) return { name, target: 1 };
   // A terminal that can't take back what it shows has lines only.
   const bar = process.env['TERM'] === 'dumb' ? {} : { columns };
-  return { name: sink, target: 1, person: { colours: hasColors(), ...bar } };
+  return { name, target: 1, person: { colours: hasColors(), ...bar } };
+};
+
+/** Close the sinks; what they could not take any more is said on stderr. */
+export const closeEvents = async (sinks: EventSinks): Promise<void> => {
+  for (const [sink, lines] of await sinks.close())
+    process.stderr.write(`runner: ${String(lines)} events could not be written [sink=${sink}]\n`);
 };
 
 /**
  * Write events where the options say, and tell there which options have no effect.
- * Errors: OptionsError where a file can not be opened.
+ * Errors: OptionsError where a file can not be opened, or a package is not there.
  */
 export const openEvents = async (bus: EventBus, options: Options, { redact }: Redactor): Promise<EventSinks> => {
   try {
     const sinks = await openSinks(bus, {
-      targets: options.events.map(targetOf),
+      targets: options.events.map(sink => targetOf(sink, wantsJson(options.logxiFormat ?? ''))),
       runner: hostname(),
-      debug: options.debug,
+      least: options.debug ? 'debug' : (leastLevel(options.logxi ?? '') ?? 'info'),
       redact,
     });
     for (const ignored of options.ignored) bus.emit('option-ignored', { ...ignored });

@@ -41,7 +41,7 @@ export const demo = async (): Promise<number> => {
   const sinks = await openSinks(bus, {
     targets: [{ name: '-', target: 1, person: { colours: hasColors() } }],
     runner: hostname(),
-    debug: false,
+    least: 'info',
   });
   const done = lastValueFrom(
     bus.events$.pipe(

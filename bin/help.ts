@@ -36,6 +36,7 @@ export const commandHelp = (name: CommandName, columns: number): string => {
     `Usage: runner ${name} ${row.usage}`.trimEnd(),
     wrap(row.summary, columns).join('\n'),
     ...(row.flags === undefined ? [] : [twoColumns(row.flags, columns, 28)]),
+    `Example:\n  ${row.example}`,
     ...(row.options ? [optionsPart(columns)] : []),
     exitPart(columns),
   ].join('\n\n');

@@ -7,7 +7,7 @@ import { readRecording, RecordingError, type RecordedMessage } from '../lib/requ
 import { fit, printable } from '../lib/telemetry/person-format.ts';
 import { createDrivers } from '../pipelines/drivers.ts';
 import { interrupted, replayMessages, type Replayed } from '../pipelines/replay.ts';
-import { configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
+import { closeEvents, configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
 
 interface ReplayArguments {
   readonly files: readonly string[];
@@ -120,7 +120,7 @@ export const replay = async (argv: readonly string[]): Promise<number> => {
     } finally {
       process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       await drivers.close();
-      await sinks?.close();
+      if (sinks) await closeEvents(sinks);
     }
     return refused === 0 && !stop.signal.aborted ? 0 : 1;
   } catch (error) {

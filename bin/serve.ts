@@ -2,7 +2,7 @@ import { OptionsError } from '../lib/errors.ts';
 import type { HttpServer } from '../lib/http/server.ts';
 import type { Asked } from '../pipelines/http.ts';
 import type { Runner } from '../pipelines/runner.ts';
-import { configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
+import { closeEvents, configured, openEvents, printFaults, redactedBus, redactorOf } from './configured.ts';
 import { openHttp } from './open-http.ts';
 
 /**
@@ -41,10 +41,14 @@ export const serve = async (argv: readonly string[]): Promise<number> => {
   const options = configured(argv);
   if (options === undefined) return 2;
   const signals = followSignals();
+  const endProfile =
+    options.cpuProfile && (await (await import('./cpu-profile.ts')).startCpuProfile(options.cpuProfile));
   const redactor = redactorOf(options);
   const bus = redactedBus(redactor);
   try {
     const sinks = await openEvents(bus, options, redactor);
+    // As log rotation asks for it.
+    process.on('SIGHUP', sinks.reopen);
     let http: HttpServer | undefined;
     try {
       const { startRunner } = await import('../pipelines/start.ts');
@@ -58,13 +62,15 @@ export const serve = async (argv: readonly string[]): Promise<number> => {
       return clean ? 0 : 1;
     } finally {
       await http?.close();
-      await sinks.close();
+      await closeEvents(sinks);
+      process.off('SIGHUP', sinks.reopen);
     }
   } catch (error) {
     if (!(error instanceof OptionsError)) throw error;
     printFaults(error);
     return 2;
   } finally {
+    if (endProfile) await endProfile();
     signals.detach();
   }
 };

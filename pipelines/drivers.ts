@@ -15,6 +15,7 @@ import type { Artifact } from '../lib/model/experiment.ts';
 import { documentOf } from '../lib/output/first-words.ts';
 import type { QueueBroker, Reporter } from '../lib/queues/queue.ts';
 import { createTakeNext } from '../lib/queues/take-next.ts';
+import { createLiveAttempts, type LiveAttempts } from '../lib/records/live-attempts.ts';
 import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
@@ -51,6 +52,8 @@ export interface Drivers {
   readonly quarantine: Pick<Quarantine, 'reason'>;
   readonly brokers: readonly QueueBroker[];
   readonly keys: Keys;
+  /** What runs now. */
+  readonly live: LiveAttempts;
   /** What the attempts of one queue need. `stop` ends them; its reason is an AttemptError. */
   readonly contextFor: (
     queue: QueueName,
@@ -69,6 +72,8 @@ export interface DriverSettings {
   readonly redactor?: Redactor;
   /** Whether queues are connected to. Default: true. */
   readonly queues?: boolean;
+  /** Hears of each time that a queue is asked for a message. */
+  readonly onAsked?: (queue: QueueName) => void;
 }
 
 /** Drivers are loaded when their options ask for them, so that an idle runner stays small. */
@@ -154,7 +159,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     putBack: ledger.cards.putBack,
     probe: ledger.cards.refresh,
   });
-  const takeNext = createTakeNext(demand);
+  const takeNext = createTakeNext(demand, settings.onAsked);
+  const live = createLiveAttempts();
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
   const confinement = await openLimits(ledger.total.memoryBytes, emit);
@@ -220,6 +226,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     demand,
     delays,
     quarantine,
+    live,
     brokers: settings.queues === false ? [] : await brokersOf(options, emit),
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
       const records = recordsOf({
@@ -262,6 +269,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         executors,
         stopUploadMs: options.stopUploadMs,
         ...records,
+        attend: live.attend,
         duties: [...records.duties, { name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],
         deadlineMs,
         quarantine,

@@ -15,11 +15,24 @@ export interface RunnerEnd {
 }
 
 export interface Runner {
-  /** Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. */
-  stop(how?: { readonly now?: boolean; readonly why?: string }): void;
+  /**
+   * Take nothing more; running work has the drain time, then it is stopped and given back. `now`: it is killed at once. `finish`: it
+   * has all the time that it needs.
+   */
+  stop(how?: { readonly now?: boolean; readonly finish?: boolean; readonly why?: string }): void;
   readonly finished: Promise<RunnerEnd>;
   /** The queues of this short name that are there and match. */
   known(name: string): readonly KnownQueue[];
+  /** All queues that are there and match, by broker. */
+  all(): readonly BrokerQueues[];
+}
+
+/** The queues of one broker that are there and match. */
+export interface BrokerQueues {
+  readonly broker: QueueBroker;
+  /** Whether it has told its queues since the start. */
+  readonly looked: boolean;
+  readonly queues: readonly KnownQueue[];
 }
 
 export interface RunnerContext {
@@ -42,7 +55,9 @@ export interface RunnerContext {
   readonly goneAfterMs: number;
   /** SIGKILL what still runs. */
   readonly kill: () => void;
-  /** Hears of each settled message. */
+  /** Hears of each list of queues that a broker gave. */
+  readonly onLook?: (broker: QueueBroker) => void;
+  /** Hears of each message that is settled, or that is not ours any more. */
   readonly onSettled?: (settled: Settled) => void;
   /** Let go of everything else: stores, timers. */
   readonly close: () => Promise<void>;
@@ -72,10 +87,12 @@ export const createRunner = (use: RunnerContext): Runner => {
   let settledCount = 0;
   let clean = true;
   let stopping = false;
+  let isFinished = false;
   let drain: NodeJS.Timeout | undefined;
 
   const finishWhenDone = () => {
     if (!stopping || alive.size > 0) return;
+    isFinished = true;
     clearTimeout(drain);
     const closing = [...use.brokers.map(broker => broker.close()), use.close()];
     void Promise.allSettled(closing).then(results => {
@@ -91,7 +108,7 @@ export const createRunner = (use: RunnerContext): Runner => {
       next: settled => {
         settledCount += 1;
         clean &&= settled.told || settled.settlement === 'none';
-        if (settled.settlement !== 'none') use.onSettled?.(settled);
+        use.onSettled?.(settled);
       },
       error: (error: unknown) => {
         // Attempts never fail and a queue is opened anew by itself: this is a fault of the program.
@@ -121,7 +138,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     if (why === undefined) ignored.delete(id);
     else if (ignored.get(id) !== why) {
       ignored.set(id, why);
-      use.emit('queue-ignored', { why }, { queue: name });
+      use.emit('queue-ignored', { why, kind: broker.kind }, { queue: name });
     }
     return why !== undefined;
   };
@@ -131,7 +148,7 @@ export const createRunner = (use: RunnerContext): Runner => {
     const one: Served = { broker, kind: broker.kind, name, until: new AbortController(), stop: new AbortController() };
     served.set(id, one);
     alive.add(one);
-    use.emit('queue-found', {}, { queue: name });
+    use.emit('queue-found', { kind: broker.kind }, { queue: name });
     start(broker, one);
   };
 
@@ -180,6 +197,7 @@ export const createRunner = (use: RunnerContext): Runner => {
         // A look that says what the last one said has nothing new, unless it misses a queue for the second time.
         const same = lastNames.get(broker) === names;
         lastNames.set(broker, names);
+        use.onLook?.(broker);
         if (!same || isAnyMissing(broker)) look(broker, names);
       }),
     );
@@ -197,19 +215,27 @@ export const createRunner = (use: RunnerContext): Runner => {
 
   return {
     finished,
+    all: () =>
+      use.brokers.map(broker => ({
+        broker,
+        looked: lastNames.has(broker),
+        queues: [...(lastNames.get(broker) ?? [])]
+          .filter(name => use.matches(broker.shortName?.(name) ?? name))
+          .map(name => ({ kind: broker.kind, name, refused: use.refuses({ kind: broker.kind, name }) })),
+      })),
     known: name =>
       use.brokers
         .filter(broker => served.has(idOf(broker, name)) || (lastNames.get(broker)?.has(name) && use.matches(name)))
         .map(({ kind }) => ({ kind, name, refused: use.refuses({ kind, name }) })),
-    stop: ({ now = false, why = 'asked to stop' } = {}) => {
+    stop: ({ now = false, finish: finishes = false, why = 'asked to stop' } = {}) => {
       if (!stopping) {
         stopping = true;
         use.emit('runner-stopping', { why });
         discovery.unsubscribe();
         for (const one of alive) one.until.abort();
-        drain = setTimeout(abortAll, use.drainMs, 'the runner stops');
         finishWhenDone();
       }
+      if (!finishes && !isFinished) drain ??= setTimeout(abortAll, use.drainMs, 'the runner stops');
       if (now) {
         clearTimeout(drain);
         abortAll('the runner stops now');

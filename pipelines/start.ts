@@ -2,11 +2,13 @@ import { hostname } from 'node:os';
 import { version } from '../lib/version.ts';
 import type { Options } from '../lib/config/options.ts';
 import type { EventBus } from '../lib/telemetry/events.ts';
+import { queueType } from '../lib/telemetry/metrics/queue-type.ts';
 import type { Redactor } from '../lib/telemetry/redact.ts';
+import { answersOf, observe } from './asked.ts';
 import { createDrivers } from './drivers.ts';
 import type { Asked } from './http.ts';
+import { createLimits } from './limits.ts';
 import { createRunner, type Runner } from './runner.ts';
-import { why } from './why.ts';
 
 /** Between the two looks that say that a queue is gone: changes of a directory may be looked at quickly one after another. */
 const goneAfterMs = 1500;
@@ -17,26 +19,50 @@ const goneAfterMs = 1500;
  */
 export const startRunner = async (options: Options, bus: EventBus, redactor: Redactor): Promise<Runner & Asked> => {
   const { emit } = bus;
-  const drivers = await createDrivers(options, emit, { redactor });
-  emit('runner-started', { version: version(), host: hostname(), ...drivers.ledger.total });
-  const runner = createRunner({
+  const host = hostname();
+  const observed = observe(bus, host);
+  const drivers = await createDrivers(options, emit, {
+    redactor,
+    onAsked: ({ kind, name }) => {
+      observed.metrics.add('runner_queue_checked', { host, queue_type: queueType(kind), queue_name: name });
+    },
+  });
+  const { slackHook: hook, slackRoom: room } = options;
+  const slack =
+    hook === undefined
+      ? undefined
+      : (await import('../lib/telemetry/slack.ts')).tellSlack({
+          ...{ hook, room, host, emit },
+          events$: bus.events$,
+          aboutAttempt: attempt => drivers.live.about(attempt),
+        });
+  emit('runner-started', { version: version(), host, ...drivers.ledger.total });
+  const limits = createLimits({
+    tasks: options.limitTasks,
+    idleMs: options.limitIdleDurationMs,
+    intervalMs: options.limitIntervalMs,
+    stop: why => runner.stop({ finish: true, why }),
+  });
+  const runner: Runner = createRunner({
     emit,
     brokers: drivers.brokers,
     matches: name => options.queueMatch.test(name) && !options.queueMismatch?.test(name),
     refuses: ({ name }) => drivers.keys.refusal(name),
     changes$: drivers.keys.changed$,
-    contextFor: (queue, stop, broker) => drivers.contextFor(queue, stop, { reporter: broker.reporter?.(queue.name) }),
+    onLook: observed.onLook,
+    contextFor: (queue, stop, broker) => {
+      const context = drivers.contextFor(queue, stop, { reporter: broker.reporter?.(queue.name) });
+      return { ...context, takeNext: limits.limited(context.takeNext) };
+    },
+    onSettled: limits.settled,
     drainMs: options.drainTimeoutMs,
     goneAfterMs,
     kill: drivers.kill,
-    close: drivers.close,
+    close: async () => {
+      limits.close();
+      await drivers.close();
+      await slack?.close();
+    },
   });
-  const remembered = { demand: drivers.demand, ledger: drivers.ledger, delays: drivers.delays, now: Date.now };
-  return {
-    ...runner,
-    why: name =>
-      runner
-        .known(name)
-        .map(queue => why({ ...queue, refused: drivers.quarantine.reason ?? queue.refused }, remembered)),
-  };
+  return { ...runner, ...answersOf(runner, drivers, observed) };
 };

@@ -3,6 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Check, Finding } from './check.ts';
+import { rabbitmqPermission, rabbitmqQueues } from './rabbitmq.ts';
 
 /** A URL without user and password. */
 const shown = (url: string): string => {
@@ -123,7 +124,9 @@ export const queueChecks = (options: Options): readonly Check[] => [
   clearText,
   ...options.amqpUrls.flatMap((url, at) => [
     broker(url),
+    rabbitmqPermission(url),
     management(options.amqpMgtUrls[at] ?? '', url, options.amqpQueues.length),
+    rabbitmqQueues(options.amqpMgtUrls[at] ?? '', url),
   ]),
   ...(options.queueRoot === undefined ? [] : [queueRoot(options.queueRoot)]),
   ...(options.sqsCerts !== undefined || options.sqsChain ? [sqs] : []),

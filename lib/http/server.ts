@@ -2,16 +2,23 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
 import type { ListenAddress } from './address.ts';
 
-/** What a route says: to programs that accept JSON the one, to people the other. */
-export interface Answer {
-  /** Default: 200. */
-  readonly status?: number;
-  readonly json: unknown;
-  readonly text: string;
-}
+/**
+ * What a route says:
+ * - `json` and `text`: to programs that accept JSON the one, to people the other
+ * - `body`: always as it is, of this type; a stream is sent as it comes, for as long as the asker listens
+ */
+export type Answer =
+  | {
+      /** Default: 200. */
+      readonly status?: number;
+      readonly json: unknown;
+      readonly text: string;
+    }
+  | { readonly status?: number; readonly type: string; readonly body: string | AsyncIterable<Uint8Array> };
 
 export interface Route {
   readonly method: 'GET' | 'POST';
@@ -19,6 +26,8 @@ export interface Route {
   readonly path: string;
   /** Anybody may ask, whether there is a token or not: for probes of a cluster. */
   readonly open?: true;
+  /** It shows or changes what belongs to somebody: without a token only this machine may ask. */
+  readonly guarded?: true;
   readonly answer: (params: Readonly<Record<string, string>>) => Answer | Promise<Answer>;
 }
 
@@ -68,6 +77,10 @@ export const startHttp = async ({ address, routes, token }: HttpSettings): Promi
   const mayAsk = (request: IncomingMessage): boolean =>
     wanted === undefined || timingSafeEqual(wanted, digest(request.headers.authorization ?? ''));
 
+  /** A page in a browser on this machine is not this machine's own. */
+  const isLocal = (request: IncomingMessage): boolean =>
+    request.headers.origin === undefined && /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '');
+
   const answerTo = async (request: IncomingMessage): Promise<Answer> => {
     const parts = partsOf(request.url ?? '/');
     if (!parts) return plain(400, 'the path is not well-formed');
@@ -80,23 +93,28 @@ export const startHttp = async ({ address, routes, token }: HttpSettings): Promi
     if (!meant?.route.open && !mayAsk(request)) return plain(401, 'expected the bearer token of STATUS_TOKEN');
     if (!meant)
       return found.length > 0 ? plain(405, 'another method is expected') : plain(404, 'there is nothing here');
+    if (meant.route.guarded && wanted === undefined && !isLocal(request))
+      return plain(403, 'without STATUS_TOKEN only the machine of the runner may ask this');
     return meant.route.answer(meant.params);
   };
 
   const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.resume();
-    const {
-      status = 200,
-      json,
-      text,
-    } = await answerTo(request).catch((error: unknown) => plain(500, messageOf(error)));
+    const answer = await answerTo(request).catch((error: unknown) => plain(500, messageOf(error)));
+    const { status = 200 } = answer;
     const asJson = request.headers.accept?.includes('application/json') === true;
+    const type = 'type' in answer ? answer.type : asJson ? 'application/json' : 'text/plain; charset=utf-8';
     response.writeHead(status, {
-      'content-type': asJson ? 'application/json' : 'text/plain; charset=utf-8',
+      'content-type': type,
       'cache-control': 'no-store',
       ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     });
-    response.end(asJson ? JSON.stringify(json) : `${text}\n`);
+    if (!('body' in answer)) response.end(asJson ? JSON.stringify(answer.json) : `${answer.text}\n`);
+    else if (typeof answer.body === 'string') response.end(answer.body);
+    else {
+      response.flushHeaders();
+      await pipeline(answer.body, response);
+    }
   };
 
   const server = createServer((request, response) => {

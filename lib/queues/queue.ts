@@ -4,6 +4,14 @@ import type { Delivery, QueueKind, QueueName } from '../model/delivery.ts';
 /** A queue's name among all kinds, for maps. */
 export const queueId = (queue: QueueName): string => `${queue.kind}:${queue.name}`;
 
+/** Messages of a broker's queues. */
+export interface QueueCounts {
+  /** Ready to be taken, by queue; a queue that can't be told of is left out. */
+  readonly waiting: ReadonlyMap<string, number>;
+  /** In the hands of all runners, this one too; undefined where that can't be told. */
+  readonly leased?: number;
+}
+
 /** One connected broker (or one directory of queues): finds work queues, opens each. Close it when the runner stops. */
 export interface QueueBroker {
   readonly kind: QueueKind;
@@ -24,6 +32,8 @@ export interface QueueBroker {
    * first report. Absent: this kind of queue has no responses.
    */
   reporter?(name: string): Reporter;
+  /** How much work there is, for who scales the runners. Absent: see WorkQueue.depth. Errors: what the broker says. */
+  count?(names: readonly string[], signal: AbortSignal): Promise<QueueCounts>;
   /** Let go of everything; deliveries not settled go back by themselves. Idempotent. */
   close(): Promise<void>;
 }

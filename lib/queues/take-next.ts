@@ -22,8 +22,9 @@ const unaskedWaitMs = 1000;
  *                           others go back at once; then this queue waits for a credit before it listens again
  *
  * So at most one delivery more than there are credits is ever held.
+ * @param onAsked hears of each time that a queue is asked for a message
  */
-export const createTakeNext = (credits: Credits) => {
+export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => void = () => undefined) => {
   let unaskedHeld = false;
 
   const cover = async (queue: WorkQueue, signal: AbortSignal): Promise<Credit | undefined> => {
@@ -45,6 +46,7 @@ export const createTakeNext = (credits: Credits) => {
     const credit = await credits.acquire(queueId(queue), signal);
     let delivery: Delivery | undefined;
     try {
+      onAsked(queue);
       delivery = await queue.receive(signal);
     } finally {
       if (!delivery) credit.release();

@@ -25,6 +25,8 @@ export interface RequestParts {
   readonly env?: Readonly<Record<string, string>>;
   readonly maxDuration?: string;
   readonly lifetime?: string;
+  /** What the keys of its results begin with. Default: experiments. */
+  readonly prefix?: string;
   readonly timeAddedMs: number;
 }
 
@@ -68,7 +70,10 @@ export const buildRequest = (parts: RequestParts): Record<string, unknown> => {
       artifacts: {
         workspace: artifact(parts.workspaceKey, false),
         ...Object.fromEntries(
-          mutableLabels.map(label => [label, artifact(`experiments/${parts.key}/${label}.tar`, true)]),
+          mutableLabels.map(label => [
+            label,
+            artifact(`${parts.prefix ?? 'experiments'}/${parts.key}/${label}.tar`, true),
+          ]),
         ),
       },
     },

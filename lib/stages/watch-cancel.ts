@@ -10,6 +10,8 @@ export interface WatchCancelContext {
   readonly emit: Emit;
   /** Made for each attempt: asks where its user may have cancelled it; the place that says so, or undefined. Never rejects. */
   readonly cancelledBy: (attempt: PreparedAttempt) => (signal: AbortSignal) => Promise<string | undefined>;
+  /** Hears of each attempt as long as it can be cancelled, and may do so; what it returns is called at the end. */
+  readonly attend?: (attempt: PreparedAttempt, cancel: (by: string) => void) => () => void;
   /** Between two looks while it runs, ms. */
   readonly lookEveryMs: number;
   /** How long the first look may keep an experiment from its start, ms. */
@@ -37,12 +39,16 @@ export const watchCancel = (
       const over = new AbortController();
       const signal = AbortSignal.any([attempt.signal, cancel.signal]);
       const cancelledBy = use.cancelledBy(attempt);
-      const look = async (until: AbortSignal) => {
-        const by = await cancelledBy(until);
-        if (by === undefined || signal.aborted) return;
+      const stop = (by: string) => {
+        if (signal.aborted) return;
         use.emit('cancelled', { by }, attempt.record);
         cancel.abort(new AttemptError('cancelled', 'its user stopped it', { by }));
       };
+      const look = async (until: AbortSignal) => {
+        const by = await cancelledBy(until);
+        if (by !== undefined) stop(by);
+      };
+      const leave = use.attend?.(attempt, stop);
       // The queue is told first that the attempt begins: it takes longest.
       const firstLook = setImmediate()
         .then(() => within(use.firstLookMs, look, over.signal))
@@ -60,6 +66,7 @@ export const watchCancel = (
         run,
         map(observed => ({ ...observed, signal: attempt.signal })),
         finalize(() => {
+          leave?.();
           over.abort();
         }),
       );

@@ -99,9 +99,13 @@ export const events = table({
     when: 'the list of queues could not be had; the last one stands',
     fields: { kind: 'string', error: 'string' },
   },
-  'queue-found': { level: 'info', when: 'a queue is served from now on', fields: {} },
+  'queue-found': { level: 'info', when: 'a queue is served from now on', fields: { kind: 'string?' } },
   'queue-gone': { level: 'info', when: 'a queue is no longer there', fields: {} },
-  'queue-ignored': { level: 'warn', when: 'a queue is there but can not be served', fields: { why: 'string' } },
+  'queue-ignored': {
+    level: 'warn',
+    when: 'a queue is there but can not be served',
+    fields: { why: 'string', kind: 'string?' },
+  },
   'queue-fault': {
     level: 'error',
     when: "a queue's pipeline failed; it is started again",
@@ -342,10 +346,20 @@ export const events = table({
     fields: { askedBytes: 'number', usedBytes: 'number' },
   },
   'kill-incomplete': { level: 'error', when: 'processes of an experiment survive SIGKILL', fields: { pids: 'string' } },
+  'slack-failed': {
+    level: 'warn',
+    when: 'Slack could not be told of an experiment',
+    fields: { error: 'string', dropped: 'number' },
+  },
   'sink-lost': {
     level: 'warn',
-    when: 'an event sink is down; events for it are dropped',
+    when: 'an event sink is down or too slow; what it does not take is kept up to a bound, then dropped',
     fields: { sink: 'string', dropped: 'number', error: 'string' },
+  },
+  'sink-back': {
+    level: 'info',
+    when: 'an event sink takes events again; so many were dropped meanwhile',
+    fields: { sink: 'string', dropped: 'number' },
   },
 } as const);
 

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { close as closeFd, constants, fstatSync, openSync, write as writeFd } from 'node:fs';
+import { createFileTarget } from './file-target.ts';
 
 /** Lines on their way to a file, a pipe or a terminal; bounded, never waited for. */
 export interface LineWriter {
@@ -7,6 +8,8 @@ export interface LineWriter {
   readonly write: (line: string) => boolean;
   /** Write out what was taken, for `timeoutMs` at most. Resolves with the number of lines that could not be written. */
   readonly close: (timeoutMs: number) => Promise<number>;
+  /** Of a file: write to the one that has its name from now on. */
+  readonly reopen?: () => void;
 }
 
 export interface LineWriterOptions {
@@ -14,6 +17,10 @@ export interface LineWriterOptions {
   readonly maxBytes: number;
   /** Writing failed. It is tried again, nothing of what was taken is lost by that. */
   readonly onError: (error: Error) => void;
+  /** Something was written. */
+  readonly onOk?: () => void;
+  /** So many lines of what was taken are lost for good. */
+  readonly onLost?: (lines: number, error: Error) => void;
 }
 
 const busyRetryMs = 20;
@@ -55,22 +62,23 @@ const writeTo = (fd: number): Write => {
   };
 };
 
-/** O_NONBLOCK: a named pipe without a reader fails at once, it isn't waited for. */
-const openFile = (path: string): number =>
-  openSync(
-    path,
-    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY,
-    0o640,
-  );
-
 /**
  * Write lines to an open descriptor, or to a file, which is appended to. Lines that come while a write is under way go out
- * together with the next one.
+ * together with the next one. A file that was renamed or removed is opened anew within a second, or at `reopen`.
  * Errors: what opening the file says (ENOENT, EACCES, ENXIO for a pipe that nobody reads).
  */
-export const createLineWriter = (target: number | string, { maxBytes, onError }: LineWriterOptions): LineWriter => {
-  const fd = typeof target === 'number' ? nonBlocking(target) : openFile(target);
-  const write = writeTo(fd);
+export const createLineWriter = (
+  target: number | string,
+  { maxBytes, onError, onOk }: LineWriterOptions,
+): LineWriter => {
+  const file = typeof target === 'string' ? createFileTarget(target) : undefined;
+  const given = typeof target === 'number' ? nonBlocking(target) : -1;
+  const fixed = typeof target === 'number' ? writeTo(given) : undefined;
+  const write: Write = (bytes, from, done) => {
+    if (fixed) fixed(bytes, from, done);
+    else writeFd(file?.fd ?? -1, bytes, from, done);
+  };
+  let reopens = false;
   let lines: { readonly text: string; readonly bytes: number }[] = [];
   let waitingBytes = 0;
   let batch: { readonly bytes: Buffer; readonly lines: number; sent: number } | undefined;
@@ -95,6 +103,8 @@ export const createLineWriter = (target: number | string, { maxBytes, onError }:
         onIdle?.();
         return;
       }
+      file?.refresh(reopens);
+      reopens = false;
       batch = { bytes: Buffer.from(lines.map(line => line.text).join('')), lines: lines.length, sent: 0 };
       lines = [];
     }
@@ -108,6 +118,7 @@ export const createLineWriter = (target: number | string, { maxBytes, onError }:
       if (writing.sent === writing.bytes.length) {
         waitingBytes -= writing.bytes.length;
         batch = undefined;
+        onOk?.();
       }
       if (!closed) pump();
     });
@@ -142,8 +153,15 @@ export const createLineWriter = (target: number | string, { maxBytes, onError }:
       closed = true;
       const lost = (batch?.lines ?? 0) + lines.length;
       // With a write still under way the descriptor stays open: its number must not become somebody else's file.
+      const fd = file?.fd ?? given;
       if (fd !== target && lost === 0) await new Promise<void>(resolve => closeFd(fd, () => resolve()));
       return lost;
     },
+    ...(file && {
+      reopen: () => {
+        if (batch === undefined) file.refresh(true);
+        else reopens = true;
+      },
+    }),
   };
 };

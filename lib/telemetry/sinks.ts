@@ -1,13 +1,14 @@
 import { messageOf } from '../errors.ts';
-import type { EventBus, RunnerEvent } from './events.ts';
+import type { EventBus, Level, RunnerEvent } from './events.ts';
 import { jsonFormat, type EventFormat } from './json-format.ts';
-import { createLineWriter, type LineWriter } from './line-writer.ts';
+import { createLineWriter, type LineWriter, type LineWriterOptions } from './line-writer.ts';
+import type { RemotePlace } from './sinks/remote-place.ts';
 
-/** A place that events go to: an open descriptor, or a file that is appended to. */
+/** A place that events go to: an open descriptor, a file that is appended to, or somewhere else. */
 export interface SinkTarget {
-  /** For people: `-`, or the path. */
+  /** For people: `-`, the path, the URL without secrets. */
   readonly name: string;
-  readonly target: number | string;
+  readonly target: number | string | RemotePlace;
   /** Lines for people instead of JSON. */
   readonly person?:
     | {
@@ -22,8 +23,8 @@ export interface SinkSettings {
   readonly targets: readonly SinkTarget[];
   /** The host's name, in every line. */
   readonly runner: string;
-  /** Whether events of level debug are written. */
-  readonly debug: boolean;
+  /** Events below this level are not written. */
+  readonly least: Level | 'none';
   /** Takes secrets out of a line. */
   readonly redact?: (text: string) => string;
   /** Bytes that may wait for a slow reader, for each sink. Default: 1 MiB. */
@@ -31,35 +32,74 @@ export interface SinkSettings {
 }
 
 export interface EventSinks {
-  /** Write out what has happened, for `timeoutMs` at most (default: 2 s), and close. */
-  readonly close: (timeoutMs?: number) => Promise<void>;
+  /** Files that were renamed are opened anew. */
+  readonly reopen: () => void;
+  /** Write out what has happened, for `timeoutMs` at most (default: 2 s), and close. Out: how many events each sink lost by that. */
+  readonly close: (timeoutMs?: number) => Promise<ReadonlyMap<string, number>>;
 }
 
-const connect = (bus: EventBus, name: string, open: (onError: (error: Error) => void) => LineWriter) => {
+interface Connected {
+  readonly take: (line: string) => void;
+  readonly writer: LineWriter;
+}
+
+/** A writer whose trouble is told on the bus: once when it begins, and when it is over with what it cost. */
+const connect = async (
+  bus: EventBus,
+  name: string,
+  open: (on: Omit<LineWriterOptions, 'maxBytes'>) => LineWriter | Promise<LineWriter>,
+): Promise<Connected> => {
   let dropped = 0;
-  let lastError = '';
+  let dropping = false;
+  let failing = false;
+  let told: string | undefined;
   let saying = false;
-  const say = (error: string) => {
+  const say = (tell: () => void) => {
     if (saying) return;
     saying = true;
-    bus.emit('sink-lost', { sink: name, dropped, error });
+    tell();
     saying = false;
   };
-  const writer = open(error => {
+  const lost = (error: string) => {
     // Told once, not at each try.
-    if (error.message === lastError) return;
-    lastError = error.message;
-    say(messageOf(error));
+    if (told === error) return;
+    told = error;
+    say(() => {
+      bus.emit('sink-lost', { sink: name, dropped, error });
+    });
+  };
+  const backAgain = () => {
+    if (told === undefined || dropping || failing || saying) return;
+    const cost = dropped;
+    dropped = 0;
+    told = undefined;
+    say(() => {
+      bus.emit('sink-back', { sink: name, dropped: cost });
+    });
+  };
+  const writer = await open({
+    onError: error => {
+      failing = true;
+      lost(messageOf(error));
+    },
+    onOk: () => {
+      failing = false;
+      backAgain();
+    },
+    onLost: (lines, error) => {
+      failing = true;
+      dropped += lines;
+      lost(messageOf(error));
+    },
   });
   const take = (line: string): void => {
     if (writer.write(line)) {
-      if (dropped === 0 || saying) return;
-      say(lastError || 'its reader was too slow');
-      dropped = 0;
-      lastError = '';
+      dropping = false;
+      backAgain();
     } else if (!saying) {
-      dropped++;
-      if (dropped === 1) say(lastError || 'its reader is too slow');
+      dropped += 1;
+      dropping = true;
+      lost(told ?? 'its reader is too slow');
     }
   };
   return { take, writer };
@@ -75,39 +115,58 @@ const safely =
     }
   };
 
+/** How events are written there. What is loaded for it is loaded when it is asked for. */
+const formatOf = async ({ target, person }: SinkTarget, runner: string): Promise<EventFormat> => {
+  if (person) return (await import('./person-format.ts')).personFormat(person.colours);
+  if (typeof target !== 'object') return jsonFormat(runner);
+  return (await import('./sinks/remote.ts')).remoteFormat(target, runner);
+};
+const writerOf = async ({ target }: SinkTarget, options: LineWriterOptions): Promise<LineWriter> =>
+  typeof target === 'object'
+    ? (await import('./sinks/remote.ts')).createRemoteWriter(target, options)
+    : createLineWriter(target, options);
+
+const ranks: Readonly<Record<Level | 'none', number>> = { debug: 0, info: 1, warn: 2, error: 3, none: 4 };
+
 /**
  * Write every event of the bus to each target, from now on. A target that is slow or fails holds nobody up: its lines wait in
- * memory up to `maxBytes`, then they are dropped, counted, and told by `sink-lost`: to the other targets at once, to itself when
- * it takes lines again.
- * Errors: what opening a file says; nothing is left open then.
+ * memory up to `maxBytes`, then they are dropped and counted. `sink-lost` tells the other targets at once, `sink-back` all of them what
+ * it cost when it takes lines again.
+ * Errors: what opening a file or a package says; nothing is left open then.
  */
 export const openSinks = async (bus: EventBus, settings: SinkSettings): Promise<EventSinks> => {
-  const { targets, runner, debug, redact = text => text, maxBytes = 1 << 20 } = settings;
-  const sinks: { readonly write: (event: RunnerEvent) => void; readonly writer: LineWriter }[] = [];
+  const { targets, runner, least, redact = text => text, maxBytes = 1 << 20 } = settings;
+  const sinks: { readonly name: string; readonly write: (event: RunnerEvent) => void; readonly writer: LineWriter }[] =
+    [];
   try {
-    for (const { name, target, person } of targets) {
-      const made =
-        person === undefined ? jsonFormat(runner) : (await import('./person-format.ts')).personFormat(person.colours);
-      const format = safely(made);
+    for (const sink of targets) {
+      const format = safely(await formatOf(sink, runner));
+      const { person } = sink;
       const lineOf =
         person?.columns === undefined
           ? (event: RunnerEvent) => `${format(event)}\n`
           : (await import('./progress-bar.ts')).withProgressBar(format, person.columns);
-      const { take, writer } = connect(bus, name, onError => createLineWriter(target, { maxBytes, onError }));
-      sinks.push({ write: event => take(redact(lineOf(event))), writer });
+      const { take, writer } = await connect(bus, sink.name, on => writerOf(sink, { maxBytes, ...on }));
+      sinks.push({ name: sink.name, write: event => take(redact(lineOf(event))), writer });
     }
   } catch (error) {
     await Promise.all(sinks.map(({ writer }) => writer.close(0)));
     throw error;
   }
   const subscription = bus.events$.subscribe(event => {
-    if (event.level === 'debug' && !debug) return;
+    if (ranks[event.level] < ranks[least]) return;
     for (const { write } of sinks) write(event);
   });
   return {
+    reopen: () => {
+      for (const { writer } of sinks) writer.reopen?.();
+    },
     close: async (timeoutMs = 2000) => {
       subscription.unsubscribe();
-      await Promise.all(sinks.map(({ writer }) => writer.close(timeoutMs)));
+      const lost = await Promise.all(
+        sinks.map(async ({ name, writer }) => [name, await writer.close(timeoutMs)] as const),
+      );
+      return new Map(lost.filter(([, lines]) => lines > 0));
     },
   };
 };

@@ -54,7 +54,7 @@ t.test('a queue that can not be served says why', async t => {
 });
 
 t.test('what can not be asked is said in one line', async t => {
-  t.match(await runCommand(['why']), { code: 2, stderr: /why: found 0 queues, expected the name of one/ });
+  t.match(await runCommand(['why']), { code: 2, stderr: /why: found 0 names, expected the name of one queue/ });
   t.match(await runCommand(['why', 'a', '--runner', 'here']), {
     code: 2,
     stderr: /--runner: found "here", expected a URL/,

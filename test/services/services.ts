@@ -17,6 +17,8 @@ const services: Readonly<Record<string, readonly string[]>> = {
   pubsub: ['TEST_PUBSUB_HOST'],
   uv: ['TEST_UV'],
   client: ['TEST_CLIENT_PYTHON'],
+  collectors: ['TEST_OTELCOL', 'TEST_RSYSLOG'],
+  prometheus: ['TEST_PROMETHEUS', 'TEST_PROMTOOL'],
   docker: ['TEST_DOCKER_HOST', 'TEST_REGISTRY', 'TEST_REGISTRY_PRIVATE', 'TEST_IMAGE_TAR'],
 };
 

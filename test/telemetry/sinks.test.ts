@@ -9,7 +9,7 @@ import { openSinks, type SinkSettings } from '../../lib/telemetry/sinks.ts';
 const settings = (target: number | string, more: Partial<SinkSettings> = {}): SinkSettings => ({
   targets: [{ name: 'sink', target }],
   runner: 'host-1',
-  debug: false,
+  least: 'info',
   ...more,
 });
 const linesOf = (text: string): Record<string, unknown>[] =>
@@ -54,7 +54,7 @@ t.test('events of level debug are written only when they are asked for', async t
   for (const debug of [false, true]) {
     const path = join(t.testdir({}), 'events');
     const bus = createEventBus();
-    const sinks = await openSinks(bus, settings(path, { debug }));
+    const sinks = await openSinks(bus, settings(path, { least: debug ? 'debug' : 'info' }));
     bus.emit('message-taken', { id: '1', bytes: 2 });
     await sinks.close();
     t.equal(linesOf(readFileSync(path, 'utf8')).length, debug ? 1 : 0);
@@ -105,7 +105,7 @@ t.test('what a slow reader missed is counted and told when there is room again',
   const lines = linesOf(text);
   const came = lines.filter(({ event }) => event === 'queue-ignored').length;
   t.ok(came > 0 && came < sent);
-  t.match(lines.at(-1), { event: 'sink-lost', sink: 'sink', dropped: sent - came });
+  t.match(lines.at(-1), { event: 'sink-back', sink: 'sink', dropped: sent - came });
   t.match(lines.at(-2), { event: 'queue-found' });
 });
 
@@ -155,7 +155,7 @@ t.test('stdout that is a pipe is written without blocking, also when nobody read
     import { createEventBus } from ${JSON.stringify(new URL('../../lib/telemetry/events.ts', import.meta.url).href)};
     import { openSinks } from ${JSON.stringify(new URL('../../lib/telemetry/sinks.ts', import.meta.url).href)};
     const bus = createEventBus();
-    const sinks = await openSinks(bus, { targets: [{ name: '-', target: 1 }], runner: 'h', debug: false });
+    const sinks = await openSinks(bus, { targets: [{ name: '-', target: 1 }], runner: 'h', least: 'info' });
     for (let i = 0; i < 5000; i++) bus.emit('queue-ignored', { why: 'x'.repeat(1000) });
     await new Promise(resolve => setTimeout(resolve, 50));
     console.error('alive');

@@ -105,7 +105,8 @@ export const trustOptions = rows({
     value: 'TOKEN',
     default: '',
     secret: true,
-    meaning: 'Bearer token that the HTTP address asks for.',
+    meaning:
+      'Bearer token that the HTTP address asks for, except for health, metrics and the amount of work. Where not given, only the machine of the runner may show output and cancel.',
     state: 'works',
   },
 });

@@ -5,6 +5,7 @@ import { messageOf } from '../../errors.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
 import { keepClaims } from './claims.ts';
+import { countInDirectory } from './count.ts';
 import { createDirectoryReporter } from './reporter.ts';
 import { changesOf } from './watch.ts';
 import { createDirectoryQueue } from './work-queue.ts';
@@ -69,6 +70,7 @@ export const createDirectoryBroker = (settings: DirectorySettings): QueueBroker 
     discover: () => discover(root, emit),
     open: name => createDirectoryQueue({ root, name, runnerId, claims, emit, now }),
     reporter: name => createDirectoryReporter({ root, name, emit, now }),
+    count: names => countInDirectory(root, names),
     close: () => claims.close(),
   };
 };

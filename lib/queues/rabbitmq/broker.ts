@@ -12,6 +12,7 @@ import { createLeases } from './lease/keeper.ts';
 import { sweepLeaseQueues } from './lease/sweep.ts';
 import { discoverByName } from './named-queues.ts';
 import { createReporter } from './reporter.ts';
+import { countByManagement } from './count.ts';
 import { createSpareChannels } from './spare-channels.ts';
 import { openWorkChannel } from './work-channel.ts';
 import { createWorkQueue, type LiveChannel } from './work-queue.ts';
@@ -87,6 +88,10 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
         asking,
       }),
     reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
+    ...(managementUrl && {
+      count: (names: readonly string[], signal: AbortSignal) =>
+        countByManagement({ managementUrl, vhost }, names, signal),
+    }),
     close: async () => {
       if (stopSweeping) stopSweeping();
       await leases.close();
