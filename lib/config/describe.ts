@@ -25,7 +25,7 @@ const rangeNote = ({ min, max }: OptionRow): string | undefined => {
   return max === undefined ? undefined : `at most ${max}`;
 };
 
-const stateNotes = { works: undefined, adds: 'no effect yet', refused: 'not yet supported' } as const;
+const stateNotes = { works: undefined, adds: 'no effect yet' } as const;
 
 const defaultNote = (row: OptionRow): string | undefined =>
   row.default === '' || row.default === 'false' ? undefined : `default: ${row.default}`;

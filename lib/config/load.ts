@@ -87,10 +87,6 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
     const text = textOf(row, given.get(name as OptionName), env);
     const fallback = expandVariables(row.default, known);
     if (text !== undefined) byHand.add(name as OptionName);
-    if (text !== undefined && row.state === 'refused') {
-      faults.push(`${said(row)}: not yet supported (${row.why ?? ''}); expected it to be left out`);
-      continue;
-    }
     const parsed =
       text === undefined && fallback === ''
         ? { value: many.has(row.type) ? [] : undefined }

@@ -23,9 +23,8 @@ export type OptionType = keyof OptionValues;
 /**
  * - `works`: does what its meaning says
  * - `adds`: accepted, and told once at the start that it has no effect in this release: leaving it out risks nothing
- * - `refused`: not supported yet, and leaving it out would decide whether work is safe: the start is refused
  */
-export type OptionState = 'works' | 'adds' | 'refused';
+export type OptionState = 'works' | 'adds';
 
 /** One option. Its flag is its environment variable in lower case: `QUEUE_MATCH` is `--queue-match`. */
 export interface OptionRow {

@@ -50,21 +50,16 @@ t.test('what has no effect says why', async t => {
   for (const [name, row] of each) if (row.state !== 'works') t.ok(row.why, name);
 });
 
-t.test('what decides whether work is safe is refused, what only adds is accepted', async t => {
-  const refused = each.filter(([, row]) => row.state === 'refused').map(([, row]) => row.env);
-  t.same(refused.sort(), []);
-});
-
 t.test('types follow from the table', async t => {
   const typed = (some: Options) => {
     const bytes: number = some.maxMemBytes;
     const pattern: RegExp | undefined = some.queueMismatch;
     const limit: 'soft' | 'hard' = some.memoryLimit;
     // @ts-expect-error an option without effect has no value in the code
-    const cards: unknown = some.limitTasks;
+    const namespace: unknown = some.k8sNamespace;
     // @ts-expect-error it may be undefined
     const root: string = some.queueRoot;
-    return { bytes, pattern, limit, cards, root };
+    return { bytes, pattern, limit, namespace, root };
   };
   t.type(typed, 'function');
 });

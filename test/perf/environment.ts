@@ -75,9 +75,11 @@ export const bench: Bench = {
         await shared.release();
       }
 
-      const runners = [open('many'), open('many')];
-      const all = await Promise.all(Array.from({ length: starts }, (_, i) => runners[i % 2]?.get(wanted)));
-      const builds = all.filter(one => one?.built).length;
+      const [first, second] = [open('many'), open('many')];
+      const all = await Promise.all(
+        Array.from({ length: starts }, (_, i) => (i % 2 === 0 ? first : second).get(wanted)),
+      );
+      const builds = all.filter(one => one.built).length;
       return [
         {
           name: 'built / uv venv, uv pip install',

@@ -31,7 +31,13 @@ export const bench: Bench = {
         const emit = () => undefined;
         const at = { store, key: 'large' };
         const location = isVerified ? resuming(at, { emit, about: {}, artifact: 'data' }) : at;
-        const stage = stageIn({ locate: () => location, emit, parallelTransfers: 8, mostDiskBytes: 2 * totalBytes, now: Date.now });
+        const stage = stageIn({
+          locate: () => location,
+          emit,
+          parallelTransfers: 8,
+          mostDiskBytes: 2 * totalBytes,
+          now: Date.now,
+        });
         const ms = await timed(() => lastValueFrom(of(attempt).pipe(stage)));
         await rm(home, { recursive: true });
         return ms;
