@@ -31,6 +31,7 @@ export const places: readonly (readonly [prefix: string, layer: Layer])[] = [
   ['lib/flow/', 'flow'],
   ['lib/errors.ts', 'errors'],
   ['lib/telemetry/events.ts', 'events'],
+  ['lib/telemetry/event-rows/', 'events'],
   ['lib/model/', 'model'],
   ['lib/', 'drivers'],
 ];
@@ -46,9 +47,11 @@ export const interfaces: Readonly<Record<string, readonly string[]>> = {
   'lib/executors/': ['executor.ts', 'run-as.ts'],
 };
 
+/** The files of pipelines that make everything concrete. */
+export const assemblers: readonly string[] = ['pipelines/drivers.ts', 'pipelines/brokers.ts', 'pipelines/machine.ts'];
+
 /** Who sees concrete drivers. */
-export const seesConcreteDrivers = (file: string): boolean =>
-  file === 'pipelines/drivers.ts' || file.startsWith('bin/');
+export const seesConcreteDrivers = (file: string): boolean => assemblers.includes(file) || file.startsWith('bin/');
 
 export const layerOf = (file: string): Layer | undefined => places.find(([prefix]) => file.startsWith(prefix))?.[1];
 
@@ -68,6 +71,6 @@ export const breach = (file: string, target: string, isPackage: boolean): string
   const folder = Object.keys(interfaces).find(prefix => target.startsWith(prefix));
   const isConcrete =
     folder !== undefined && !file.startsWith(folder) && !interfaces[folder]?.includes(target.slice(folder.length));
-  if (isConcrete && !seesConcreteDrivers(file)) return 'only pipelines/drivers.ts and bin see concrete drivers';
+  if (isConcrete && !seesConcreteDrivers(file)) return `only ${assemblers.join(', ')} and bin see concrete drivers`;
   return undefined;
 };

@@ -7,7 +7,6 @@ import { createEnvironments } from '../lib/executors/environments/environments.t
 import { findExecutable } from '../lib/resources/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
-import { createWatch } from '../lib/executors/watch.ts';
 import { createGrowingDelays, type GrowingDelays } from '../lib/flow/growing-delay.ts';
 import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
@@ -18,13 +17,10 @@ import { createTakeNext } from '../lib/queues/take-next.ts';
 import { createLiveAttempts, type LiveAttempts } from '../lib/records/live-attempts.ts';
 import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
-import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
-import { measureCores } from '../lib/resources/cpu.ts';
 import { Demand } from '../lib/resources/demand.ts';
-import { diskSizeBytes, measureDiskBytes } from '../lib/resources/disk.ts';
+import { diskSizeBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { createQuarantine, type Quarantine } from '../lib/resources/quarantine.ts';
-import { measureMemoryBytes } from '../lib/resources/memory.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
 import { resuming } from '../lib/storage/resuming.ts';
 import { closeS3 } from '../lib/storage/s3.ts';
@@ -32,10 +28,12 @@ import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { brokersOf } from './brokers.ts';
 import { openCache } from './cache.ts';
 import { experimentUserOf } from './experiment-user.ts';
 import { gpusOf } from './gpus.ts';
 import { openKeys, type Keys } from './keys.ts';
+import { measure, openLimits } from './machine.ts';
 import type { QueueContext } from './queue.ts';
 import { recordsOf } from './records.ts';
 
@@ -76,63 +74,10 @@ export interface DriverSettings {
   readonly onAsked?: (queue: QueueName) => void;
 }
 
-/** Drivers are loaded when their options ask for them, so that an idle runner stays small. */
-const brokersOf = async (options: Options, emit: Emit): Promise<QueueBroker[]> => {
-  const brokers: QueueBroker[] = [];
-  const { leaseMs } = options;
-  if (options.amqpUrls.length > 0) {
-    const { createRabbitmqBroker } = await import('../lib/queues/rabbitmq/broker.ts');
-    for (const [index, url] of options.amqpUrls.entries()) {
-      const managementUrl = options.amqpMgtUrls[index];
-      brokers.push(createRabbitmqBroker({ url, managementUrl, queues: options.amqpQueues, leaseMs, emit }));
-    }
-  }
-  if (options.queueRoot !== undefined) {
-    const { createDirectoryBroker } = await import('../lib/queues/directory/broker.ts');
-    const runnerId = `${hostname()}-${String(process.pid)}`;
-    brokers.push(createDirectoryBroker({ root: options.queueRoot, runnerId, leaseMs, emit }));
-  }
-  if (options.sqsCerts !== undefined || options.sqsChain) {
-    const { createSqsBroker } = await import('../lib/queues/sqs/broker.ts');
-    const { sqsCerts: certs, sqsTimeoutMs: timeoutMs, leaseMs } = options;
-    brokers.push(createSqsBroker({ certs, timeoutMs, leaseMs, host: hostname(), emit }));
-  }
-  if (options.pubsubCerts !== undefined || options.pubsubProject !== undefined) {
-    const { createPubsubBroker } = await import('../lib/queues/pubsub/broker.ts');
-    const { pubsubCerts: certs, pubsubProject: project, leaseMs } = options;
-    brokers.push(createPubsubBroker({ certs, project, leaseMs, host: hostname(), emit }));
-  }
-  return brokers;
-};
-
-/** Ends experiments before the kernel has to, with this share of the memory left. */
-const memoryReserve = 0.02;
-const leastReserveBytes = 64 * 1024 * 1024;
-
 /** Of the disk, for shared Python environments. */
 const environmentsShare = 0.1;
 
-/** What holds experiments within their limits. */
-const openLimits = async (memoryBytes: number, emit: Emit) => {
-  const groups = await openControlGroups();
-  const why = shortcomings(groups);
-  if (why !== undefined) emit('limits-watched', { why });
-  if (groups.endedLeftovers > 0) emit('leftovers-ended', { processes: groups.endedLeftovers });
-  const reserveBytes = Math.max(leastReserveBytes, memoryReserve * memoryBytes);
-  return { groups, watch: createWatch({ availableBytes: measureMemoryBytes, reserveBytes }) };
-};
-
-/** @param reservedBytes disk that is spoken for */
-const measure = async (options: Options, reservedBytes: number) => ({
-  cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
-  memoryBytes: options.maxMemBytes > 0 ? options.maxMemBytes : await measureMemoryBytes(),
-  diskBytes:
-    options.maxDiskBytes > 0
-      ? options.maxDiskBytes
-      : Math.max(0, (await measureDiskBytes(options.workingDir)) - reservedBytes),
-});
-
-/** Make everything concrete: the one file that names all drivers. */
+/** Make everything concrete: this file, brokers.ts and machine.ts name all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
   const tls = readS3Tls(options);
   const keys = await openKeys(options, emit);
