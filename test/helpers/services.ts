@@ -13,7 +13,10 @@ export type ServiceVariable =
   | 'TEST_DOCKER_HOST'
   | 'TEST_REGISTRY'
   | 'TEST_REGISTRY_PRIVATE'
-  | 'TEST_IMAGE_TAR';
+  | 'TEST_IMAGE_TAR'
+  | 'TEST_HELM'
+  | 'TEST_KUBECTL'
+  | 'TEST_HADOLINT';
 
 /** The value of `variable`, where the service is there. Where it is missing the running test ends: in CI (`CI=true`) as
  *  failed, elsewhere as skipped, both with the reason. To be called before the test asserts anything:

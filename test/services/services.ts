@@ -15,6 +15,7 @@ const services: Readonly<Record<string, readonly string[]>> = {
   pubsub: ['TEST_PUBSUB_HOST'],
   uv: ['TEST_UV'],
   client: ['TEST_CLIENT_PYTHON'],
+  deploy: ['TEST_HELM', 'TEST_KUBECTL', 'TEST_HADOLINT'],
   docker: ['TEST_DOCKER_HOST', 'TEST_REGISTRY', 'TEST_REGISTRY_PRIVATE', 'TEST_IMAGE_TAR'],
 };
 

@@ -1,0 +1,95 @@
+import t from 'tap';
+import { fullValues, renderChart } from '../helpers/chart.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { startKubernetes } from '../helpers/private-kubernetes.ts';
+import { needService } from '../helpers/services.ts';
+
+/** The type of the Prometheus operator as far as the chart uses it; what else there were is refused. */
+const serviceMonitors = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'servicemonitors.monitoring.coreos.com' },
+  spec: {
+    group: 'monitoring.coreos.com',
+    scope: 'Namespaced',
+    names: { kind: 'ServiceMonitor', plural: 'servicemonitors', singular: 'servicemonitor' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                required: ['endpoints', 'selector'],
+                properties: {
+                  selector: {
+                    type: 'object',
+                    properties: { matchLabels: { type: 'object', additionalProperties: { type: 'string' } } },
+                  },
+                  endpoints: {
+                    type: 'array',
+                    items: {
+                      type: 'object',
+                      properties: {
+                        port: { type: 'string' },
+                        path: { type: 'string' },
+                        interval: { type: 'string', pattern: '^[0-9]+s$' },
+                      },
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};
+
+t.test('a real API server takes what the chart renders, every field of it', async t => {
+  const helm = needService(t, 'TEST_HELM');
+  if (helm === undefined) return;
+  const kubernetes = await startKubernetes(t);
+  if (kubernetes === undefined) return;
+  const { kubectl, kedaTypes } = kubernetes;
+  const create = (manifests: string) =>
+    kubectl(
+      ['create', '--namespace', 'studioml', '--dry-run=server', '--validate=strict', '--output=name', '--filename=-'],
+      manifests,
+    );
+  await kubectl(['create', '--filename', kedaTypes]);
+  await kubectl(['create', '--filename=-'], JSON.stringify(serviceMonitors));
+  await kubectl(['create', 'namespace', 'studioml']);
+  await kubectl(['create', 'priorityclass', 'experiments', '--value=1000']);
+  await kubectl(
+    ['create', '--filename=-'],
+    'apiVersion: node.k8s.io/v1\nkind: RuntimeClass\nmetadata: {name: nvidia}\nhandler: nvidia',
+  );
+  // The types are there some time after their definitions.
+  await eventually(async () => {
+    await kubectl([
+      'get',
+      'scaledjobs.keda.sh,scaledobjects.keda.sh,triggerauthentications.keda.sh,servicemonitors',
+      '-A',
+    ]);
+  });
+
+  const made: Readonly<Record<string, number>> = { deployment: 6, scaledObject: 7, job: 6, scaledJob: 8 };
+  for (const [mode, count] of Object.entries(made)) {
+    const { text } = await renderChart(helm, fullValues(mode));
+    t.equal((await create(text)).trim().split('\n').length, count, mode);
+  }
+  t.equal((await create((await renderChart(helm, {})).text)).trim().split('\n').length, 3, 'with its own values');
+
+  const { text } = await renderChart(helm, fullValues('scaledJob'));
+  await t.rejects(
+    create(text.replace('pollingInterval:', 'pollingIntervall:')),
+    /unknown field "spec.pollingIntervall"/,
+  );
+  await t.rejects(create(text.replace('restartPolicy:', 'restartPolice:')), /unknown field .*restartPolice/);
+});
