@@ -13,7 +13,7 @@ export interface PrivateKubernetes {
   /** Directory with KEDA's definitions of its resource types. */
   readonly kedaTypes: string;
   /** kubectl as an administrator; `input` is its stdin. Rejects with what it printed where it fails. */
-  kubectl(args: readonly string[], input?: string): Promise<string>;
+  readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
 }
 
 /**

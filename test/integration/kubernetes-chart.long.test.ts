@@ -4,6 +4,8 @@ import { eventually } from '../helpers/eventually.ts';
 import { startKubernetes } from '../helpers/private-kubernetes.ts';
 import { needService } from '../helpers/services.ts';
 
+const patience = { timeoutMs: 60_000, everyMs: 500 };
+
 /** The type of the Prometheus operator as far as the chart uses it; what else there were is refused. */
 const serviceMonitors = {
   apiVersion: 'apiextensions.k8s.io/v1',
@@ -77,7 +79,7 @@ t.test('a real API server takes what the chart renders, every field of it', asyn
       'scaledjobs.keda.sh,scaledobjects.keda.sh,triggerauthentications.keda.sh,servicemonitors',
       '-A',
     ]);
-  });
+  }, patience);
 
   const made: Readonly<Record<string, number>> = { deployment: 6, scaledObject: 7, job: 6, scaledJob: 8 };
   for (const [mode, count] of Object.entries(made)) {
