@@ -28,5 +28,21 @@ export const openDeadLetters = async (options: Options): Promise<readonly DeadLe
     const { directoryDeadLetters } = await import('../../lib/queues/directory/dead-letters.ts');
     opened.push(directoryDeadLetters(options.queueRoot));
   }
+  if (options.sqsCerts !== undefined || options.sqsChain) {
+    const { chainAccount, readAccounts } = await import('../../lib/queues/sqs/credentials.ts');
+    const { sqsDeadLetters } = await import('../../lib/queues/sqs/dead-letter-accounts.ts');
+    const accounts = options.sqsCerts === undefined ? await chainAccount() : await readAccounts(options.sqsCerts);
+    opened.push(sqsDeadLetters({ accounts, timeoutMs: options.sqsTimeoutMs }));
+  }
+  if (options.pubsubCerts !== undefined || options.pubsubProject !== undefined) {
+    const { namedProject, readProjects } = await import('../../lib/queues/pubsub/clients.ts');
+    const { pubsubDeadLetters } = await import('../../lib/queues/pubsub/dead-letter-projects.ts');
+    const { pubsubCerts, pubsubProject } = options;
+    const read = pubsubCerts === undefined ? undefined : await readProjects(pubsubCerts);
+    const own = pubsubProject === undefined ? [] : [namedProject(pubsubProject)];
+    const projects = [...own, ...(read?.projects ?? [])];
+    if (projects.length === 0) throw new Error(`no project can be used: ${(read?.faults ?? []).join('; ')}`);
+    opened.push(pubsubDeadLetters({ projects }));
+  }
   return opened;
 };

@@ -2,8 +2,9 @@ import { messageOf } from '../../errors.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { listSubscriptions, type Subscription } from './calls.ts';
 import { createPubsubAccount, type FoundProject, type PubsubAccount } from './clients.ts';
-import { deadSuffix, type FoundSubscription } from './delivery.ts';
+import type { FoundSubscription } from './delivery.ts';
 import { createLeaseTopic, leasePrefix } from './lease-topic.ts';
+import { isWork, shortNameOf } from './names.ts';
 import { createReaper } from './reaper.ts';
 
 export interface ProjectSettings {
@@ -28,12 +29,6 @@ export interface ServedProject {
   look(signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }
-
-const shortNameOf = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
-
-/** Subscriptions that are never work: reports, dead letters, and the runner's own. */
-const isWork = (name: string): boolean =>
-  !name.endsWith('_response') && !name.endsWith(deadSuffix) && !name.startsWith('studioml-');
 
 export const createProject = (settings: ProjectSettings): ServedProject => {
   const { found, host, runnerId, leaseMs, visibilityMs, discoveryMs, emit, now } = settings;

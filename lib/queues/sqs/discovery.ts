@@ -7,6 +7,8 @@ import { leasePrefix } from './lease-queue.ts';
 export interface Listed {
   readonly work: ReadonlyMap<string, string>;
   readonly leases: ReadonlyMap<string, string>;
+  /** Dead letters of queues that have no policy of their own. */
+  readonly dead: ReadonlyMap<string, string>;
 }
 
 /** SQS's largest. Only where a number of results is asked for does it say where the next page begins. */
@@ -43,5 +45,6 @@ export const listQueues = async (
   return {
     work: new Map(all.filter(([name]) => isWorkQueue(name))),
     leases: new Map(all.filter(([name]) => name.startsWith(leasePrefix))),
+    dead: new Map(all.filter(([name]) => name.endsWith(deadSuffix))),
   };
 };
