@@ -128,3 +128,35 @@ t.test('values that can not work are refused, each by its name', async t => {
   ];
   for (const [values, said] of rows) t.match((await renderChart(helm, values)).refused, said, JSON.stringify(values));
 });
+
+interface Wired {
+  readonly metadata: { readonly name: string; readonly labels: object };
+  readonly spec: {
+    readonly selector: { readonly matchLabels: object };
+    readonly podSelector: { readonly matchLabels: object };
+    readonly ports: readonly object[];
+    readonly endpoints: readonly object[];
+    readonly triggers: readonly { readonly metadata: Readonly<Record<string, string>> }[];
+    readonly template: { readonly metadata: { readonly labels: object } };
+  };
+}
+
+t.test(
+  'who asks a runner finds it: KEDA and Prometheus by the service, the service and the policy by its labels',
+  async t => {
+    const helm = needService(t, 'TEST_HELM');
+    if (helm === undefined) return;
+    const { manifests } = await renderChart(helm, fullValues('scaledObject'));
+    const of = (kind: string) => manifests.find(manifest => manifest.kind === kind) as unknown as Wired;
+    const service = of('Service');
+    const pod = of('Deployment').spec.template.metadata.labels;
+    t.match(pod, service.spec.selector, 'the service chooses the pods');
+    t.match(pod, of('Deployment').spec.selector.matchLabels);
+    t.match(pod, of('NetworkPolicy').spec.podSelector.matchLabels);
+    t.match(service.metadata.labels, of('ServiceMonitor').spec.selector.matchLabels);
+    t.match(service.spec.ports, [{ name: 'http', port: 9090 }]);
+    t.match(of('ServiceMonitor').spec.endpoints, [{ port: 'http', path: '/metrics' }]);
+    const url = of('ScaledObject').spec.triggers[0]?.metadata['url'];
+    t.equal(url, `http://${service.metadata.name}.studioml.svc:9090/scale`);
+  },
+);
