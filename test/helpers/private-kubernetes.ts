@@ -12,6 +12,8 @@ const run = promisify(execFile);
 export interface PrivateKubernetes {
   /** Directory with KEDA's definitions of its resource types. */
   readonly kedaTypes: string;
+  /** How to reach it, as kubectl and helm read it. */
+  readonly kubeconfig: string;
   /** kubectl as an administrator; `input` is its stdin. Rejects with what it printed where it fails. */
   readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
 }
@@ -34,6 +36,7 @@ export const startKubernetes = async (t: Test): Promise<PrivateKubernetes | unde
   const valueOf = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(said)?.[1] ?? '';
   const kubeconfig = valueOf('TEST_KUBECONFIG');
   return {
+    kubeconfig,
     kedaTypes: valueOf('TEST_KEDA_TYPES'),
     kubectl: async (args, input = '') => {
       const running = run(program, ['--kubeconfig', kubeconfig, '--cache-dir', join(directory, 'cache'), ...args]);

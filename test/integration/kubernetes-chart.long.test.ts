@@ -1,6 +1,11 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { fullValues, renderChart } from '../helpers/chart.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { blocksOf } from '../helpers/guide.ts';
 import { startKubernetes } from '../helpers/private-kubernetes.ts';
 import { needService } from '../helpers/services.ts';
 
@@ -61,12 +66,12 @@ t.test('a real API server takes what the chart renders, every field of it', asyn
   const { kubectl, kedaTypes } = kubernetes;
   const create = (manifests: string) =>
     kubectl(
-      ['create', '--namespace', 'studioml', '--dry-run=server', '--validate=strict', '--output=name', '--filename=-'],
+      ['create', '--namespace', 'rendered', '--dry-run=server', '--validate=strict', '--output=name', '--filename=-'],
       manifests,
     );
   await kubectl(['create', '--filename', kedaTypes]);
   await kubectl(['create', '--filename=-'], JSON.stringify(serviceMonitors));
-  await kubectl(['create', 'namespace', 'studioml']);
+  await kubectl(['create', 'namespace', 'rendered']);
   await kubectl(['create', 'priorityclass', 'experiments', '--value=1000']);
   await kubectl(
     ['create', '--filename=-'],
@@ -94,4 +99,30 @@ t.test('a real API server takes what the chart renders, every field of it', asyn
     /unknown field "spec.pollingIntervall"/,
   );
   await t.rejects(create(text.replace('restartPolicy:', 'restartPolice:')), /unknown field .*restartPolice/);
+
+  // What operators are told to type, as it stands in their guide.
+  const home = t.testdir({});
+  symlinkSync(new URL('../../deploy', import.meta.url).pathname, join(home, 'deploy'));
+  const files = ['message/encryption/ssh-privatekey', 'message/passphrase/ssh-passphrase', 'queues/signing/rmq_team'];
+  for (const file of files) {
+    mkdirSync(join(home, 'certs', dirname(file)), { recursive: true });
+    writeFileSync(join(home, 'certs', file), 'key');
+  }
+  const commands = blocksOf('docs/operators.md', 'sh').filter(block => /^(kubectl|helm) /m.test(block));
+  t.equal(commands.length, 2);
+  const env = {
+    ...process.env,
+    KUBECONFIG: kubernetes.kubeconfig,
+    PATH: [dirname(helm), process.env['PATH']].join(delimiter),
+  };
+  for (const block of commands) await promisify(execFile)('sh', ['-ec', block], { cwd: home, env });
+  const left = await kubectl([
+    'get',
+    'deployments,scaledjobs.keda.sh,secrets',
+    '--namespace=studioml',
+    '--output=name',
+  ]);
+  t.match(left, 'scaledjob.keda.sh/runners-studioml-runner');
+  t.notMatch(left, 'deployment.apps', 'the upgrade took it away');
+  t.match(left, 'secret/studioml-signing');
 });
