@@ -21,7 +21,10 @@ export type ServiceVariable =
   | 'TEST_PROMETHEUS'
   | 'TEST_PROMTOOL'
   | 'TEST_OTELCOL'
-  | 'TEST_RSYSLOG';
+  | 'TEST_RSYSLOG'
+  | 'TEST_HELM'
+  | 'TEST_KUBECTL'
+  | 'TEST_HADOLINT';
 
 /** The value of `variable`, where the service is there. Where it is missing the running test ends: in CI (`CI=true`) as
  *  failed, elsewhere as skipped, both with the reason. To be called before the test asserts anything:

@@ -19,6 +19,7 @@ const services: Readonly<Record<string, readonly string[]>> = {
   client: ['TEST_CLIENT_PYTHON'],
   collectors: ['TEST_OTELCOL', 'TEST_RSYSLOG'],
   prometheus: ['TEST_PROMETHEUS', 'TEST_PROMTOOL'],
+  deploy: ['TEST_HELM', 'TEST_KUBECTL', 'TEST_HADOLINT'],
   docker: ['TEST_DOCKER_HOST', 'TEST_REGISTRY', 'TEST_REGISTRY_PRIVATE', 'TEST_IMAGE_TAR'],
 };
 
