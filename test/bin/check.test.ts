@@ -59,6 +59,8 @@ t.test('the management API is asked for the queues of the vhost, as the user of 
   t.same(asked, [
     '/api/exchanges/my%2Fhost/StudioML.topic/bindings/source',
     `Basic ${Buffer.from('u:p@').toString('base64')}`,
+    '/api/queues/my%2Fhost?columns=name,type,durable,arguments',
+    `Basic ${Buffer.from('u:p@').toString('base64')}`,
   ]);
   status = 404;
   t.match(await findingsOf(env), { 'RabbitMQ management': { status: 'ok', found: /no client has made a queue yet/ } });

@@ -97,7 +97,7 @@ t.test('without leave for clear text the queue is named and left alone', async t
 
 t.test('options that cannot be used end it with 2, all of them told on stderr', async t => {
   t.testdir({});
-  const child = serve(t, { MAX_MEM: 'lots', EXPERIMENT_USER: 'somebody' }, ['--max-cores', 'many']);
+  const child = serve(t, { MAX_MEM: 'lots' }, ['--max-cores', 'many']);
   const [out, errors, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
@@ -107,7 +107,6 @@ t.test('options that cannot be used end it with 2, all of them told on stderr', 
   t.equal(out, '');
   t.match(errors, /^runner: --max-cores/m);
   t.match(errors, /^runner: --max-mem/m);
-  t.match(errors, /^runner: --experiment-user.*not yet supported/m);
   t.match(errors, /^runner: no queues to serve/m);
   t.notMatch(errors, / {4}at /, 'no stack');
 });

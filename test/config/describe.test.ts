@@ -28,8 +28,8 @@ t.test('the help reads like this', async t => {
   );
   t.match(
     describeOptions(80),
-    '  --experiment-user USER        User that experiments run as, where the runner\n' +
-      `${' '.repeat(32)}is root. [not yet supported]\n`,
+    '  --k8s-configmap NAME          Name of that ConfigMap.\n' +
+      `${' '.repeat(32)}[default: studioml-go-runner; no effect yet]\n`,
   );
 });
 
