@@ -20,14 +20,6 @@ export const runCheck = async (check: Check, options: Options, timeoutMs = limit
   }
 };
 
-const optionsFindings = (options: Options): readonly Finding[] => [
-  { status: 'ok', found: 'all can be used' },
-  ...options.ignored.map(({ option, why }): Finding => ({
-    status: 'warning',
-    found: `${option} has no effect in this release: ${why}`,
-  })),
-];
-
 /**
  * Look at everything the runner needs, print a line for each thing.
  * Exit code: 0 nothing failed, 1 something did, 2 options can not be used.
@@ -47,7 +39,7 @@ export const check = async (argv: readonly string[]): Promise<number> => {
     for (const found of error.faults) print('options', { status: 'failure', found });
     return 2;
   }
-  for (const finding of optionsFindings(options)) print('options', finding);
+  print('options', { status: 'ok', found: 'all can be used' });
   const [{ machineChecks }, { gpuCheck }, { containerCheck }, { keyChecks }, { s3Check }, { queueChecks }, ...others] =
     await Promise.all([
       import('./checks/machine.ts'),

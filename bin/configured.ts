@@ -74,7 +74,6 @@ export const openEvents = async (bus: EventBus, options: Options, { redact }: Re
       least: options.debug ? 'debug' : (leastLevel(options.logxi ?? '') ?? 'info'),
       redact,
     });
-    for (const ignored of options.ignored) bus.emit('option-ignored', { ...ignored });
     return sinks;
   } catch (error) {
     throw new OptionsError([`--events (EVENTS): can not be written to: ${messageOf(error)}`]);

@@ -95,10 +95,10 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const quarantine = createQuarantine({
     emit,
     pause: () => {
-      demand.pause();
+      demand.pause('quarantine');
     },
     resume: () => {
-      demand.resume();
+      demand.resume('quarantine');
     },
     setAside: ledger.cards.setAside,
     putBack: ledger.cards.putBack,

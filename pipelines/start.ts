@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { ownCluster } from '../lib/cluster/api.ts';
 import { version } from '../lib/version.ts';
 import type { Options } from '../lib/config/options.ts';
 import type { EventBus } from '../lib/telemetry/events.ts';
@@ -8,6 +9,7 @@ import { answersOf, observe } from './asked.ts';
 import { createDrivers } from './drivers.ts';
 import type { Asked } from './http.ts';
 import { createLimits } from './limits.ts';
+import { enter, followStates } from './states.ts';
 import { createRunner, type Runner } from './runner.ts';
 
 /** Between the two looks that say that a queue is gone: changes of a directory may be looked at quickly one after another. */
@@ -64,5 +66,21 @@ export const startRunner = async (options: Options, bus: EventBus, redactor: Red
       await slack?.close();
     },
   });
+  const cluster = ownCluster(process.env);
+  for (const option of ['K8S_NAMESPACE', 'K8S_CONFIGMAP']) {
+    if (!cluster && process.env[option]) emit('option-ignored', { option, why: 'the runner is no pod of a cluster' });
+  }
+  const states =
+    cluster &&
+    followStates({
+      api: cluster,
+      namespace: options.k8sNamespace,
+      names: [options.k8sConfigmap, host],
+      emit,
+      onState: state => {
+        enter(state, runner, drivers.demand);
+      },
+    });
+  void runner.finished.then(() => states?.close());
   return { ...runner, ...answersOf(runner, drivers, observed) };
 };

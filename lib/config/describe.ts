@@ -25,14 +25,12 @@ const rangeNote = ({ min, max }: OptionRow): string | undefined => {
   return max === undefined ? undefined : `at most ${max}`;
 };
 
-const stateNotes = { works: undefined, adds: 'no effect yet' } as const;
-
 const defaultNote = (row: OptionRow): string | undefined =>
   row.default === '' || row.default === 'false' ? undefined : `default: ${row.default}`;
 
 /** `[default: 3; at least 1]`, kept on one line where it is short. */
 const notes = (row: OptionRow): string => {
-  const said = [defaultNote(row), rangeNote(row), stateNotes[row.state]].filter(note => note !== undefined).join('; ');
+  const said = [defaultNote(row), rangeNote(row)].filter(note => note !== undefined).join('; ');
   if (said === '') return '';
   return said.length > 50 ? ` [${said}]` : ` [${said.replaceAll(' ', nbsp)}]`;
 };
@@ -90,8 +88,7 @@ export const optionsMarkdown = (): string =>
     .map(({ title, rows }) => {
       const lines = Object.values(rows).map(row => {
         const range = rangeNote(row);
-        const note = stateNotes[row.state];
-        const meaning = [row.meaning, range === undefined ? '' : `(${range})`, note === undefined ? '' : `*${note}*`];
+        const meaning = [row.meaning, range === undefined ? '' : `(${range})`];
         return `| ${code(flagOf(row))} | ${code(row.env)} | ${code(row.default)} | ${cell(meaning.filter(Boolean).join(' '))} |`;
       });
       return [`### ${title}`, '', '| flag | variable | default | meaning |', '|---|---|---|---|', ...lines].join('\n');

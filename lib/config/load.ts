@@ -7,7 +7,7 @@ import { expandVariables, type Environment } from './expand.ts';
 import { parseValue } from './option-values.ts';
 import { flagOf, type OptionRow } from './option-rows.ts';
 import { servesAwsChain, sources, sourcesFault } from './queue-sources.ts';
-import { options, type IgnoredOption, type OptionName, type Options } from './options.ts';
+import { options, type OptionName, type Options } from './options.ts';
 
 export interface LoadNeeds {
   /** Whether it is a fault when no option names a place that work comes from. Default: true. */
@@ -79,7 +79,6 @@ const withFlags = (env: Environment, given: ReadonlyMap<OptionName, string>): En
 export const loadOptions = (argv: readonly string[], env: Environment, needs: LoadNeeds = {}): Options => {
   const { given, faults: argumentFaults } = readArguments(argv);
   const faults = [...argumentFaults];
-  const ignored: IgnoredOption[] = [];
   const values: Record<string, unknown> = {};
   const byHand = new Set<OptionName>();
   const known = withFlags(env, given);
@@ -97,8 +96,6 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
       continue;
     }
     values[name] = parsed.value;
-    if (row.state === 'adds' && text !== undefined && text.text !== row.default)
-      ignored.push({ option: row.env, why: row.why ?? '' });
   }
   faults.push(...relations(values, env, needs));
   if (faults.length !== 0) throw new OptionsError(faults);
@@ -107,7 +104,6 @@ export const loadOptions = (argv: readonly string[], env: Environment, needs: Lo
     ...checked,
     amqpMgtUrls: managementUrls(checked.amqpUrls, checked.amqpMgtUrls),
     sqsChain: servesAwsChain(values, env),
-    ignored,
     given: byHand,
   };
 };

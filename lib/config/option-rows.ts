@@ -20,12 +20,6 @@ export interface OptionValues {
 }
 export type OptionType = keyof OptionValues;
 
-/**
- * - `works`: does what its meaning says
- * - `adds`: accepted, and told once at the start that it has no effect in this release: leaving it out risks nothing
- */
-export type OptionState = 'works' | 'adds';
-
 /** One option. Its flag is its environment variable in lower case: `QUEUE_MATCH` is `--queue-match`. */
 export interface OptionRow {
   readonly env: string;
@@ -42,9 +36,6 @@ export interface OptionRow {
   /** What stands for the value in the help, where its type's own word says too little. */
   readonly value?: string;
   readonly meaning: string;
-  readonly state: OptionState;
-  /** For rows that don't work: what is missing. */
-  readonly why?: string;
 }
 
 export const rows = <const T extends Readonly<Record<string, OptionRow>>>(table: T): T => table;

@@ -20,22 +20,14 @@ export const options = { ...queueOptions, ...experimentOptions, ...trustOptions,
 
 type Table = typeof options;
 export type OptionName = keyof Table;
-type Working = { [N in OptionName]: Table[N]['state'] extends 'works' ? N : never }[OptionName];
-
-/** An option that was given and has no effect in this release. */
-export interface IgnoredOption {
-  readonly option: string;
-  readonly why: string;
-}
 
 /**
- * Options as the code gets them: those that work, checked. Durations in ms, sizes in bytes, paths absolute; there are as many
+ * Options as the code gets them, checked. Durations in ms, sizes in bytes, paths absolute; there are as many
  * amqpMgtUrls as amqpUrls.
  */
-export type Options = { readonly [N in Working]: ValueOf<Table[N]> } & {
+export type Options = { readonly [N in OptionName]: ValueOf<Table[N]> } & {
   /** Whether SQS is served with the ordinary AWS chain. */
   readonly sqsChain: boolean;
-  readonly ignored: readonly IgnoredOption[];
   /** Those that were given by hand. */
   readonly given: ReadonlySet<OptionName>;
 };

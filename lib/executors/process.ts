@@ -70,6 +70,7 @@ const failureOf = async (child: ChildProcess): Promise<unknown> => {
  */
 export const startProcess = async (command: Command, settings: ProcessSettings): Promise<Run> => {
   const { signal, graceMs, kill, maxDurationMs, marker, launcher, onSurvivors, now = Date.now } = settings;
+  if (signal.aborted) launcher?.discard();
   signal.throwIfAborted();
   const startedAtMs = now();
   const bornAtMs = launcher?.shell.startedAtMs ?? startedAtMs;

@@ -69,7 +69,8 @@ export class Demand {
   readonly #running = new Map<string, number>();
   readonly #out = new Set<Out>();
   #waiting: Waiting[] = [];
-  #paused = false;
+  /** Why no credits are given. */
+  readonly #pauses = new Set<string>();
 
   constructor(ledger: Ledger, { most = 8, now = () => performance.now() }: DemandSettings = {}) {
     this.#ledger = ledger;
@@ -162,13 +163,13 @@ export class Demand {
     };
   }
 
-  /** Give no more credits until `resume`; those that are out stay. */
-  pause(): void {
-    this.#paused = true;
+  /** Give no more credits until `resume` for the same reason; those that are out stay. */
+  pause(why: string): void {
+    this.#pauses.add(why);
   }
 
-  resume(): void {
-    this.#paused = false;
+  resume(why: string): void {
+    this.#pauses.delete(why);
     this.#serve();
   }
 
@@ -226,7 +227,7 @@ export class Demand {
   }
 
   #tryTake(queue: string, kept: Waiting | undefined): Credit | undefined {
-    if (this.#paused || this.#out.size >= this.#most) return undefined;
+    if (this.#pauses.size > 0 || this.#out.size >= this.#most) return undefined;
     const wanted = this.expected(queue);
     const reserved = this.#reserved(kept?.queue === queue ? undefined : kept);
     if (this.#ledger.shortageNow(wanted, reserved).length > 0) return undefined;
@@ -254,7 +255,7 @@ export class Demand {
   }
 
   #serve(): void {
-    if (this.#paused || this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
+    if (this.#pauses.size > 0 || this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
     const passedOver: Waiting[] = [];
     let kept = this.#kept();
     for (const one of this.#turns.order(this.#waiting)) {

@@ -26,11 +26,7 @@ t.test('the help reads like this', async t => {
                                 [default: 3; at least 1]
 `,
   );
-  t.match(
-    describeOptions(80),
-    '  --k8s-configmap NAME          Name of that ConfigMap.\n' +
-      `${' '.repeat(32)}[default: studioml-go-runner; no effect yet]\n`,
-  );
+  t.match(describeOptions(80), '  --k8s-namespace NAME');
 });
 
 t.test('text is wrapped between words only', async t => {

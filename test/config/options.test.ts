@@ -46,20 +46,14 @@ t.test('names carry the unit of what they hold', async t => {
   }
 });
 
-t.test('what has no effect says why', async t => {
-  for (const [name, row] of each) if (row.state !== 'works') t.ok(row.why, name);
-});
-
 t.test('types follow from the table', async t => {
   const typed = (some: Options) => {
     const bytes: number = some.maxMemBytes;
     const pattern: RegExp | undefined = some.queueMismatch;
     const limit: 'soft' | 'hard' = some.memoryLimit;
-    // @ts-expect-error an option without effect has no value in the code
-    const namespace: unknown = some.k8sNamespace;
     // @ts-expect-error it may be undefined
     const root: string = some.queueRoot;
-    return { bytes, pattern, limit, namespace, root };
+    return { bytes, pattern, limit, root };
   };
   t.type(typed, 'function');
 });

@@ -24,10 +24,10 @@ t.test('a machine that fails several projects takes nothing more, until it is tr
   made.quarantine = createQuarantine({
     emit: () => undefined,
     pause: () => {
-      rig.demand.pause();
+      rig.demand.pause('quarantine');
     },
     resume: () => {
-      rig.demand.resume();
+      rig.demand.resume('quarantine');
     },
     setAside: () => undefined,
     putBack: () => undefined,

@@ -7,7 +7,6 @@ export const experimentOptions = rows({
     type: 'path',
     default: '${TMPDIR:-/tmp}',
     meaning: 'Scratch space of experiments and environments.',
-    state: 'works',
   },
   maxCores: {
     env: 'MAX_CORES',
@@ -15,7 +14,6 @@ export const experimentOptions = rows({
     default: '0',
     min: '0',
     meaning: 'Cores that experiments may use in all; 0: all that the runner may use.',
-    state: 'works',
   },
   maxMemBytes: {
     env: 'MAX_MEM',
@@ -23,14 +21,12 @@ export const experimentOptions = rows({
     default: '0gb',
     meaning:
       'Memory that experiments may use in all; 0gb: what is available at the start, within the limit of the cgroup.',
-    state: 'works',
   },
   maxDiskBytes: {
     env: 'MAX_DISK',
     type: 'bytes',
     default: '0gb',
     meaning: 'Disk that experiments may use in all; 0gb: 85 % of what is free in WORKING_DIR.',
-    state: 'works',
   },
   environmentsSizeBytes: {
     env: 'ENVIRONMENTS_SIZE',
@@ -38,7 +34,6 @@ export const experimentOptions = rows({
     default: '0gb',
     meaning:
       'What shared Python environments may take of the disk, those that run aside: who was not used for the longest goes first. 0gb: a tenth of the disk of WORKING_DIR.',
-    state: 'works',
   },
   memoryLimit: {
     env: 'MEMORY_LIMIT',
@@ -47,21 +42,18 @@ export const experimentOptions = rows({
     default: 'soft',
     meaning:
       'soft: the memory asked for is reserved; who goes beyond it is ended only when the machine runs short, the furthest beyond first. hard: it is a ceiling.',
-    state: 'works',
   },
   cpuOnly: {
     env: 'CPU_ONLY',
     type: 'boolean',
     default: 'false',
     meaning: 'Start where the driver of GPUs is there and tells of none, and run without.',
-    state: 'works',
   },
   gpuSlots: {
     env: 'GPU_SLOTS',
     type: 'path',
     default: '',
     meaning: 'JSON file of slots by model of GPU, {"RTX 4090": 20}: before the values that the runner knows.',
-    state: 'works',
   },
   experimentEnv: {
     env: 'EXPERIMENT_ENV',
@@ -70,7 +62,6 @@ export const experimentOptions = rows({
     default:
       'PATH HOME LANG LC_* TZ *_PROXY LD_LIBRARY_PATH CUDA_* NVIDIA_* NCCL_* TF_* XLA_* OMP_* MKL_* HF_* *_CA_BUNDLE SSL_CERT_*',
     meaning: "Variables of the runner's environment that experiments see, less those that look secret.",
-    state: 'works',
   },
   containerNetwork: {
     env: 'CONTAINER_NETWORK',
@@ -78,7 +69,6 @@ export const experimentOptions = rows({
     value: 'NAME',
     default: 'bridge',
     meaning: 'Network of containers: bridge, none, host, or the name of one.',
-    state: 'works',
   },
   containerUser: {
     env: 'CONTAINER_USER',
@@ -87,7 +77,6 @@ export const experimentOptions = rows({
     default: '',
     meaning:
       'User in containers: a name or UID[:GID] of the image, or the word image for the one that it names. Where not given: user and group of the runner.',
-    state: 'works',
   },
   containerPids: {
     env: 'CONTAINER_PIDS',
@@ -95,21 +84,18 @@ export const experimentOptions = rows({
     default: '4096',
     min: '16',
     meaning: 'Processes and threads that a container may have.',
-    state: 'works',
   },
   schemaLogs: {
     env: 'SCHEMA_LOGS',
     type: 'boolean',
     default: 'true',
     meaning: 'Keep lines of output in the metadata document too.',
-    state: 'works',
   },
   cacheDir: {
     env: 'CACHE_DIR',
     type: 'path',
     default: '',
     meaning: 'Cache of immutable artifacts, which runners of one machine may share; needs CACHE_SIZE.',
-    state: 'works',
   },
   cacheSizeBytes: {
     env: 'CACHE_SIZE',
@@ -117,13 +103,11 @@ export const experimentOptions = rows({
     default: '',
     min: '1gb',
     meaning: 'Size of that cache.',
-    state: 'works',
   },
   cacheCreate: {
     env: 'CACHE_CREATE',
     type: 'boolean',
     default: 'false',
     meaning: 'Make CACHE_DIR where it is not there.',
-    state: 'works',
   },
 });

@@ -10,7 +10,6 @@ export const queueOptions = rows({
     secret: true,
     meaning:
       'RabbitMQ: amqp://user:password@host:5672/vhost, the vhost percent-encoded. $VAR is expanded; several, comma separated, get a connection each.',
-    state: 'works',
   },
   amqpMgtUrls: {
     env: 'AMQP_MGT_URL',
@@ -20,7 +19,6 @@ export const queueOptions = rows({
     secret: true,
     meaning:
       'Management API that lists the queues, one for each AMQP_URL. Where not given: its host, user and password, its port + 10000; https for amqps.',
-    state: 'works',
   },
   amqpQueues: {
     env: 'AMQP_QUEUES',
@@ -28,28 +26,24 @@ export const queueOptions = rows({
     value: 'NAME,…',
     default: '',
     meaning: 'Queues to serve where no management API can be asked.',
-    state: 'works',
   },
   queueRoot: {
     env: 'QUEUE_ROOT',
     type: 'path',
     default: '',
     meaning: 'Directory of queues: each subdirectory is a queue, each file in it a message.',
-    state: 'works',
   },
   queueMatch: {
     env: 'QUEUE_MATCH',
     type: 'pattern',
     default: '^(rmq|sqs|local|pubsub)_.*$',
     meaning: 'Serve queues whose short name matches.',
-    state: 'works',
   },
   queueMismatch: {
     env: 'QUEUE_MISMATCH',
     type: 'pattern',
     default: '',
     meaning: 'Leave queues out whose short name matches.',
-    state: 'works',
   },
   maxAttempts: {
     env: 'MAX_ATTEMPTS',
@@ -57,14 +51,12 @@ export const queueOptions = rows({
     default: '3',
     min: '1',
     meaning: 'Attempts that an experiment gets in all, on every runner, before it becomes a dead letter.',
-    state: 'works',
   },
   unplacedAfterMs: {
     env: 'UNPLACED_AFTER',
     type: 'duration',
     default: '24h',
     meaning: 'A request that no runner has room or an interpreter for becomes a dead letter when it is this old.',
-    state: 'works',
   },
   leaseMs: {
     env: 'LEASE',
@@ -72,7 +64,6 @@ export const queueOptions = rows({
     default: '60s',
     min: '10s',
     meaning: 'How long work stays with a runner that is not heard of, before another one starts it.',
-    state: 'works',
   },
   sqsCerts: {
     env: 'SQS_CERTS',
@@ -80,7 +71,6 @@ export const queueOptions = rows({
     default: '',
     meaning:
       'AWS SQS: directory with one subdirectory of credentials and config for each account. Where not given, the AWS chain (environment, role) serves when it is the only source of work, or with AWS_ENDPOINT_URL_SQS.',
-    state: 'works',
   },
   sqsTimeoutMs: {
     env: 'SQS_TIMEOUT',
@@ -88,14 +78,12 @@ export const queueOptions = rows({
     default: '15s',
     min: '1s',
     meaning: 'Time limit of one SQS call, beside the time that a long poll is asked to take.',
-    state: 'works',
   },
   pubsubCerts: {
     env: 'PUBSUB_CERTS',
     type: 'path',
     default: '',
     meaning: 'Google Pub/Sub: directory of service account files (*.json), which may come and go.',
-    state: 'works',
   },
   pubsubProject: {
     env: 'PUBSUB_PROJECT',
@@ -103,6 +91,5 @@ export const queueOptions = rows({
     value: 'PROJECT',
     default: '',
     meaning: 'Google Pub/Sub: project to serve with application default credentials.',
-    state: 'works',
   },
 });

@@ -7,21 +7,18 @@ export const trustOptions = rows({
     type: 'boolean',
     default: 'false',
     meaning: 'Accept requests that are not encrypted.',
-    state: 'works',
   },
   allowEnvSecrets: {
     env: 'ALLOW_ENV_SECRETS',
     type: 'boolean',
     default: 'false',
     meaning: "Use credentials in a request's config.env for artifacts that carry none.",
-    state: 'works',
   },
   allowRunnerCredentials: {
     env: 'ALLOW_RUNNER_CREDENTIALS',
     type: 'boolean',
     default: 'false',
     meaning: "Use the runner's own AWS credentials for artifacts that carry none.",
-    state: 'works',
   },
   fileRoots: {
     env: 'FILE_ROOTS',
@@ -29,35 +26,30 @@ export const trustOptions = rows({
     default: '',
     meaning:
       'Directories below which file:// artifacts may lie. Where not given: anywhere for requests of a directory queue, nowhere for others.',
-    state: 'works',
   },
   certsDir: {
     env: 'CERTS_DIR',
     type: 'path',
     default: './certs',
     meaning: 'Parent of the three directories of keys below.',
-    state: 'works',
   },
   encryptDir: {
     env: 'ENCRYPT_DIR',
     type: 'path',
     default: '${CERTS_DIR:-./certs}/message',
     meaning: "The cluster's key pair, which opens encrypted requests.",
-    state: 'works',
   },
   requestSignaturesDir: {
     env: 'REQUEST_SIGNATURES_DIR',
     type: 'path',
     default: '${CERTS_DIR:-./certs}/queues/signing',
     meaning: "Senders' public keys, each file named with a queue name's beginning.",
-    state: 'works',
   },
   responseSignaturesDir: {
     env: 'RESPONSE_SIGNATURES_DIR',
     type: 'path',
     default: '${CERTS_DIR:-./certs}/queues/response-encrypt',
     meaning: "Public keys that reports are sealed with, each file named with a response queue name's beginning.",
-    state: 'works',
   },
   s3Ca: {
     env: 'S3_CA',
@@ -65,21 +57,18 @@ export const trustOptions = rows({
     default: '',
     meaning:
       "Certificate authority of S3 servers, PEM, beside the system's. With it, or S3_CERT, all are spoken to with TLS.",
-    state: 'works',
   },
   s3Cert: {
     env: 'S3_CERT',
     type: 'path',
     default: '',
     meaning: 'Client certificate for S3 servers, PEM; needs S3_KEY.',
-    state: 'works',
   },
   s3Key: {
     env: 'S3_KEY',
     type: 'path',
     default: '',
     meaning: 'Key of the client certificate, PEM.',
-    state: 'works',
   },
   imageAllow: {
     env: 'IMAGE_ALLOW',
@@ -88,7 +77,6 @@ export const trustOptions = rows({
     default: '',
     meaning:
       'Container images that are trusted: references such as tensorflow/*, locations of archives such as s3://host/bucket/*; * stands for any characters. Where not given: any, since who may send a request may send any program.',
-    state: 'works',
   },
   experimentUser: {
     env: 'EXPERIMENT_USER',
@@ -97,7 +85,6 @@ export const trustOptions = rows({
     default: '',
     meaning:
       "User that experiments run as, a name or UID[:GID], where the runner is root. Where not given: the runner's own. Installers of packages run as the runner.",
-    state: 'works',
   },
   statusToken: {
     env: 'STATUS_TOKEN',
@@ -107,6 +94,5 @@ export const trustOptions = rows({
     secret: true,
     meaning:
       'Bearer token that the HTTP address asks for, except for health, metrics and the amount of work. Where not given, only the machine of the runner may show output and cancel.',
-    state: 'works',
   },
 });

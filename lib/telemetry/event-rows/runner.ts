@@ -11,7 +11,7 @@ export const runnerEvents = table({
   'runner-stopped': { level: 'info', when: 'everything was settled or given back', fields: { settled: 'number' } },
   'option-ignored': {
     level: 'warn',
-    when: 'an option is understood but has no effect in this release',
+    when: 'an option has no effect where the runner is',
     fields: { option: 'string', why: 'string' },
   },
   'http-listening': { level: 'info', when: 'the HTTP address answers', fields: { address: 'string' } },
@@ -35,4 +35,20 @@ export const runnerEvents = table({
     when: 'an event sink takes events again; so many were dropped meanwhile',
     fields: { sink: 'string', dropped: 'number' },
   },
+  'state-changed': {
+    level: 'info',
+    when: 'a ConfigMap asks runners for something else than before',
+    fields: { state: 'string' },
+  },
+  'state-unknown': {
+    level: 'warn',
+    when: 'a ConfigMap asks for a state that there is not; what was asked for before stands',
+    fields: { map: 'string', found: 'string', expected: 'strings' },
+  },
+  'state-unavailable': {
+    level: 'warn',
+    when: 'a ConfigMap can not be watched, for want of permissions (get, list, watch) or of an answer; what was heard last stands, and it is tried again',
+    fields: { map: 'string', error: 'string', retryMs: 'number' },
+  },
+  'state-available': { level: 'info', when: 'a ConfigMap is watched again', fields: { map: 'string' } },
 });
