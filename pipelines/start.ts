@@ -68,7 +68,8 @@ export const startRunner = async (options: Options, bus: EventBus, redactor: Red
   });
   const cluster = ownCluster(process.env);
   for (const option of ['K8S_NAMESPACE', 'K8S_CONFIGMAP']) {
-    if (!cluster && process.env[option]) emit('option-ignored', { option, why: 'the runner is no pod of a cluster' });
+    if (!cluster && process.env[option])
+      emit('option-ignored', { option, why: 'the runner is no pod with a token of its cluster' });
   }
   const states =
     cluster &&

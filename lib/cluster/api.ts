@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
@@ -13,11 +14,11 @@ export interface ClusterApi {
 /** Where Kubernetes mounts the credentials of a pod's service account. Source: "Accessing the Kubernetes API from a Pod". */
 const mounted = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** The cluster that this process is a pod of; undefined where it is none. */
-export const ownCluster = (env: NodeJS.ProcessEnv): ClusterApi | undefined => {
+/** The cluster that this process is a pod of; undefined where it is none, or was given no token. */
+export const ownCluster = (env: NodeJS.ProcessEnv, credentials = mounted): ClusterApi | undefined => {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = env;
-  if (!host) return undefined;
-  return { url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`, credentials: mounted };
+  if (!host || !existsSync(join(credentials, 'token'))) return undefined;
+  return { url: `https://${host.includes(':') ? `[${host}]` : host}:${port}`, credentials };
 };
 
 /** An answer of the API that is no success. */

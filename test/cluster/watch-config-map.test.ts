@@ -165,7 +165,9 @@ t.test('each state does what it says', async t => {
   t.match(done, ['pause state', 'resume state', { finish: true }, { now: true }]);
 });
 
-t.test('a process that is no pod has no cluster', async t => {
-  t.equal(ownCluster({}), undefined);
-  t.match(ownCluster({ KUBERNETES_SERVICE_HOST: 'fd00::1' }), { url: 'https://[fd00::1]:443' });
+t.test('a process that is no pod, or has no token, has no cluster', async t => {
+  const env = { KUBERNETES_SERVICE_HOST: 'fd00::1' };
+  t.equal(ownCluster({}, t.testdir({ token: 'x' })), undefined);
+  t.match(ownCluster(env, t.testdirName), { url: 'https://[fd00::1]:443', credentials: t.testdirName });
+  t.equal(ownCluster(env, join(t.testdirName, 'elsewhere')), undefined);
 });

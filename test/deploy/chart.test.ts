@@ -58,6 +58,16 @@ t.test('the runner accepts the options that the chart gives it', async t => {
   t.equal(withBroker(manifests).maxAttempts, 12345678, 'no number is written with an exponent');
 });
 
+t.test('runners that follow a ConfigMap may read it, others get no token', async t => {
+  const helm = needService(t, 'TEST_HELM');
+  if (helm === undefined) return;
+  const { manifests } = await renderChart(helm, { states: { enabled: true, configMap: 'runners' } });
+  t.strictSame(kinds(manifests), ['ConfigMap', 'Deployment', 'Role', 'RoleBinding', 'ServiceAccount']);
+  t.match(variables(manifests), { K8S_CONFIGMAP: 'runners' });
+  t.match(podOf(manifests), { automountServiceAccountToken: true });
+  t.match(podOf((await renderChart(helm, {})).manifests), { automountServiceAccountToken: false });
+});
+
 t.test('Kubernetes waits longer than the runner takes to stop', async t => {
   const helm = needService(t, 'TEST_HELM');
   if (helm === undefined) return;

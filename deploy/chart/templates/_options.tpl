@@ -12,6 +12,10 @@
 {{- if .Values.sqs.accounts }}{{ $_ := set $own "SQS_CERTS" "/certs/aws-sqs" }}{{ end }}
 {{- if .Values.pubsub.secret }}{{ $_ := set $own "PUBSUB_CERTS" "/certs/pubsub" }}{{ end }}
 {{- if not .Values.resources.gpu }}{{ $_ := set $own "CPU_ONLY" "true" }}{{ end }}
+{{- if .Values.states.enabled }}
+{{- $_ := set $own "K8S_NAMESPACE" .Release.Namespace }}
+{{- $_ := set $own "K8S_CONFIGMAP" .Values.states.configMap }}
+{{- end }}
 {{- if include "runner.ends" . }}
 {{- $_ := set $own "LIMIT_TASKS" (int .Values.limits.tasks | toString) }}
 {{- $_ := set $own "LIMIT_IDLE_DURATION" (printf "%ds" (int .Values.limits.idleSeconds)) }}

@@ -9,8 +9,8 @@ metadata:
     {{- with .Values.podAnnotations }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
   serviceAccountName: {{ include "runner.serviceAccount" . }}
-  # Experiments are other people's programs: they get no token of the cluster.
-  automountServiceAccountToken: false
+  # Experiments are other people's programs: they get no token of the cluster, unless the runner needs one.
+  automountServiceAccountToken: {{ .Values.states.enabled }}
   enableServiceLinks: false
   {{- if include "runner.ends" . }}
   restartPolicy: Never

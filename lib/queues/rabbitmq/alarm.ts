@@ -27,24 +27,26 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
     const { channel, inTurn, queue, giveBack, ended, signal } = settings;
     let tag: string | undefined;
     let done = false;
-    /** It holds its one message: nothing more is on its way to it. */
-    let isFull = false;
-    const cancel = () => {
+    let isCancelled = false;
+    /** @param isFull it holds its one message: nothing more is on its way to it */
+    const cancel = (isFull = false) => {
       const consumer = tag;
-      if (consumer === undefined || ended.aborted) return;
+      if (consumer === undefined || isCancelled || ended.aborted) return;
+      isCancelled = true;
       const said = inTurn(async () => {
         if (isFull) cancelConsumer(channel, consumer);
         else await channel.cancel(consumer);
       });
       said.catch(() => undefined);
     };
-    const finish = (act: () => void) => {
+    const finish = (act: () => void, isFull = false) => {
       if (done) return;
       done = true;
       signal.removeEventListener('abort', onAbort);
       ended.removeEventListener('abort', onEnded);
+      // Before anybody settles the message, which would let another one come.
+      cancel(isFull);
       act();
-      cancel();
     };
     const fail = (error: unknown) => {
       finish(() => {
@@ -68,10 +70,11 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
         if (message !== null && !ended.aborted) giveBack(message);
         return;
       }
-      isFull = message !== null;
+      // It may come before the broker's answer to `consume` was seen.
+      tag ??= message?.fields.consumerTag;
       finish(() => {
         resolve(message ?? undefined);
-      });
+      }, message !== null);
     };
     inTurn(() => channel.consume(queue, onMessage, { arguments: settings.arguments ?? {} })).then(({ consumerTag }) => {
       tag = consumerTag;

@@ -10,6 +10,9 @@ interface Sender {
   unregisterConsumer(tag: string): void;
 }
 
+/** What the broker said before it read the cancel comes within this time, ms: the consumer still hears it. */
+const lateMs = 10_000;
+
 /**
  * Cancel a consumer without waiting for the broker's answer: what is said next on the channel follows at once. Only for a consumer
  * that holds as many messages as its prefetch allows, so that none is on its way.
@@ -17,5 +20,7 @@ interface Sender {
 export const cancelConsumer = (channel: Channel, consumerTag: string): void => {
   const sender = channel as unknown as Sender;
   sender.sendImmediately((basic << 16) | cancel, { consumerTag, nowait: true });
-  sender.unregisterConsumer(consumerTag);
+  setTimeout(() => {
+    sender.unregisterConsumer(consumerTag);
+  }, lateMs).unref();
 };
