@@ -20,5 +20,6 @@ export const runningAttempt = (parts: RunningParts): RunningAttempt =>
     request: { artifacts: new Map([['output', artifact('output')]]), ...parts.request },
     record: { queue: 'q', attempt: 'host-abcdef-123456', began: true },
     identity: { startedAtMs: Date.now() },
+    grant: {},
     signal: parts.signal ?? new AbortController().signal,
   }) as unknown as RunningAttempt;
