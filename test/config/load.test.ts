@@ -32,7 +32,6 @@ t.test('defaults are those of the table, in ms, bytes and absolute paths', async
     schemaLogs: true,
     queueMismatch: undefined,
     fileRoots: [],
-    ignored: [],
   });
   t.ok(load([]).queueMatch.test('rmq_cpu'));
   t.notOk(load([]).queueMatch.test('other'));
