@@ -44,7 +44,7 @@ t.test('the Node that npm installed beside it is taken, arguments come through a
   node('node_modules/.bin/node', '24.1.0');
   t.match(await run(runner, ['serve', '--queue-match=a b', ''], env()), {
     code: 0,
-    stdout: `24.1.0 ${main} serve --queue-match=a b \n`,
+    stdout: `24.1.0 --max-semi-space-size=4 ${main} serve --queue-match=a b \n`,
   });
 });
 
@@ -96,7 +96,7 @@ for (const shell of ['sh', 'bash', 'busybox']) {
       const { root, runner, env } = layout(t);
       const file = join(root, 'node_modules/.bin/node');
       mkdirSync(dirname(file), { recursive: true });
-      const told = '"$STUDIOML_HANDED_OVER"; shift; printf "<%s>" "$@"; env; echo "handed over:"; cat <&9';
+      const told = '"$STUDIOML_HANDED_OVER"; shift 2; printf "<%s>" "$@"; env; echo "handed over:"; cat <&9';
       writeFileSync(file, `#!/bin/sh\n[ "$1" = -p ] && { echo 24.1.0; exit; }\necho fd ${told}\n`);
       chmodSync(file, 0o755);
       const password = `it's "two"\nlines of $HOME \\ and \`more\``;
