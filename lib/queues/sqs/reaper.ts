@@ -47,8 +47,10 @@ export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSett
   const bringHome = async (url: string, message: Message): Promise<void> => {
     const receipt = message.ReceiptHandle ?? '';
     const home = queueOf(message);
-    if (Number(message.Attributes?.ApproximateReceiveCount) <= 1) {
-      if (now() - Number(message.Attributes?.SentTimestamp) > leaseMs) await drop(url, receipt);
+    const ageMs = now() - Number(message.Attributes?.SentTimestamp);
+    // One that is younger than it is hidden can't have lapsed: its runner is about to take it, or an earlier look here was in its way.
+    if (Number(message.Attributes?.ApproximateReceiveCount) <= 1 || ageMs < leaseMs / 2) {
+      if (ageMs > leaseMs) await drop(url, receipt);
       else {
         await ask((client, options) =>
           client.send(
