@@ -1,7 +1,5 @@
 import type { Command } from '../model/attempt.ts';
-
-/** A word as the shell reads it. */
-export const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+import { shellQuote } from '../request/shquote.ts';
 
 const shellName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Variables that some shell keeps for itself: they refuse values, or give others. */
@@ -15,7 +13,7 @@ const shellsOwn =
 export const confineScript = (oomScore: number, joins: readonly string[]): string =>
   [
     `{ echo ${String(oomScore)} > /proc/self/oom_score_adj`,
-    ...joins.map(file => `echo 0 > ${quoted(file)}`),
+    ...joins.map(file => `echo 0 > ${shellQuote(file)}`),
     '} 2> /dev/null',
     '',
   ].join('\n');
@@ -30,11 +28,11 @@ export const becomeScript = ({ file, args, cwd, env }: Command): string => {
   const odd = variables.filter(([name]) => !isPlain(name)).map(([name, value]) => `${name}=${value}`);
   const program = [...(odd.length === 0 ? [] : ['/usr/bin/env', ...odd]), file, ...args];
   return [
-    `cd ${quoted(cwd)} || exit 126`,
+    `cd ${shellQuote(cwd)} || exit 126`,
     // What some shells export by themselves.
     'unset OLDPWD PWD SHLVL',
-    ...variables.filter(([name]) => isPlain(name)).map(([name, value]) => `export ${name}=${quoted(value)}`),
-    `exec ${program.map(quoted).join(' ')} < /dev/null`,
+    ...variables.filter(([name]) => isPlain(name)).map(([name, value]) => `export ${name}=${shellQuote(value)}`),
+    `exec ${program.map(shellQuote).join(' ')} < /dev/null`,
     '',
   ].join('\n');
 };

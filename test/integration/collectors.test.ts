@@ -2,22 +2,15 @@ import assert from 'node:assert';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createEventBus } from '../../lib/telemetry/events.ts';
 import { openSinks } from '../../lib/telemetry/sinks.ts';
 import type { RemotePlace } from '../../lib/telemetry/sinks/remote-place.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { needService } from '../helpers/services.ts';
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-};
 
 /** A collector that can be stopped and started again at the same port. */
 const collector = (t: Test, command: readonly [string, ...string[]], port: number) => {

@@ -8,13 +8,14 @@ import t from 'tap';
 import { eventually } from '../helpers/eventually.ts';
 import { PipelineScene } from '../helpers/pipeline-scene.ts';
 import { needService } from '../helpers/services.ts';
+import { shortTemporary } from '../helpers/short-temporary.ts';
 
 const script = join(import.meta.dirname, '../services/docker.sh');
 
 t.test('the run ends as a fault of the engine, given back and not counted', { timeout: 300_000 }, async t => {
   if (needService(t, 'TEST_DOCKER_HOST') === undefined) return;
   // Of its own, since others use the one that all tests share. A socket's path has to be short.
-  const directory = mkdtempSync('/tmp/engine-');
+  const directory = mkdtempSync(join(shortTemporary, 'engine-'));
   const service = (action: 'start' | 'stop') =>
     execFileSync('bash', [script, action], { env: { ...process.env, RUNNER_TEST_DIR: directory }, encoding: 'utf8' });
   t.teardown(() => {

@@ -12,6 +12,7 @@ import { PipelineScene, type SceneRequest } from '../helpers/pipeline-scene.ts';
 import { printedIn } from '../helpers/printed.ts';
 import { jsonLines, runCommand } from '../helpers/run-command.ts';
 import { needService } from '../helpers/services.ts';
+import { shortTemporary } from '../helpers/short-temporary.ts';
 
 const scene = (t: Test, host: string, env: Readonly<Record<string, string>> = {}) => {
   const it = new PipelineScene(t, { DOCKER_HOST: host, CONTAINER_NETWORK: 'none', ...env });
@@ -53,7 +54,7 @@ chown -R 4321:4322 ../modeldir/deep; chmod 000 ../modeldir/deep; echo left`;
   await isClean();
 
   // A runner that is not root could neither read nor remove them.
-  const root = mkdtempSync('/tmp/runner-owner-');
+  const root = mkdtempSync(join(shortTemporary, 'runner-owner-'));
   t.teardown(() => {
     rmSync(root, { recursive: true, force: true });
   });
@@ -70,7 +71,7 @@ t.test('a pull tells how far it is; the engine is told of by runner check', { ti
   const registry = host && needService(t, 'TEST_REGISTRY');
   const tar = registry && needService(t, 'TEST_IMAGE_TAR');
   if (!host || !registry || !tar) return;
-  const directory = mkdtempSync('/tmp/runner-image-');
+  const directory = mkdtempSync(join(shortTemporary, 'runner-image-'));
   t.teardown(() => {
     rmSync(directory, { recursive: true, force: true });
   });

@@ -12,10 +12,11 @@ import { createWatch } from '../../lib/executors/watch.ts';
 import { openControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
 import { executorContract, type Programs } from '../contracts/executor.ts';
 import { needService } from '../helpers/services.ts';
+import { shortTemporary } from '../helpers/short-temporary.ts';
 
 const found = findInterpreters();
 const settings = (t: Test) => {
-  const home = mkdtempSync('/tmp/runner-executors-');
+  const home = mkdtempSync(join(shortTemporary, 'runner-executors-'));
   const kill = new AbortController();
   t.teardown(() => {
     kill.abort();

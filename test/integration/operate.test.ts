@@ -3,21 +3,14 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { PipelineScene, sceneQueue } from '../helpers/pipeline-scene.ts';
 import { runCommand } from '../helpers/run-command.ts';
 import { needService } from '../helpers/services.ts';
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-};
 
 const urlOf = async (scene: PipelineScene): Promise<string> =>
   `http://${String((await scene.event(one => one.event === 'http-listening'))['address'])}`;

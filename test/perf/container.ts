@@ -8,6 +8,7 @@ import { createContainerJournal } from '../../lib/executors/docker/journal.ts';
 import { createScope } from '../../lib/flow/scope.ts';
 import type { StagedAttempt } from '../../lib/model/attempt.ts';
 import { createWorkspace } from '../../lib/workspace/layout.ts';
+import { shortTemporary } from '../helpers/short-temporary.ts';
 import type { Bench } from './bench.ts';
 import { percentile } from './load.ts';
 
@@ -21,7 +22,7 @@ export const bench: Bench = {
   async run() {
     const host = process.env['TEST_DOCKER_HOST'];
     if (host === undefined) throw new Error(process.env['TEST_DOCKER_HOST_MISSING'] ?? 'there is no dockerd');
-    const home = await mkdtemp('/tmp/bench-container-');
+    const home = await mkdtemp(join(shortTemporary, 'bench-container-'));
     const executor = createDockerExecutor({
       engine: createEngine(host.replace('unix://', '')),
       journal: createContainerJournal(join(home, 'containers')),

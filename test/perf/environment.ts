@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createEnvironments } from '../../lib/executors/environments/environments.ts';
@@ -27,7 +28,7 @@ export const bench: Bench = {
   async run() {
     const uv = process.env['TEST_UV'];
     if (uv === undefined) throw new Error(process.env['TEST_UV_MISSING'] ?? 'there is no uv');
-    const directory = await mkdtemp('/tmp/bench-environment-');
+    const directory = await mkdtemp(join(tmpdir(), 'bench-environment-'));
     const interpreter = chooseInterpreter(await findInterpreters(), '3');
     const env = { ...installerEnv(process.env), UV_CACHE_DIR: join(directory, 'cache') };
     const opened: ReturnType<typeof createEnvironments>[] = [];

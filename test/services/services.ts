@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
+import { shortTemporary } from '../helpers/short-temporary.ts';
 
 const here = import.meta.dirname;
 
@@ -112,7 +112,6 @@ export const killGroup = (child: ChildProcess, signal: NodeJS.Signals): void => 
 
 // A run that was killed could not stop its services. Its directory names its owner, so that the next run does it.
 const prefix = `runner-test-${process.getuid?.() ?? 0}-`;
-const shortTemporary = tmpdir().length <= 20 ? tmpdir() : '/tmp';
 
 const claimDirectory = (): string => {
   const directory = mkdtempSync(path.join(shortTemporary, prefix));

@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { startTimeOf } from '../../resources/process-identity.ts';
+import { pidNamespace, startTimeOf } from '../../resources/process-identity.ts';
 
 /** Who uses which tree, in files that runners on the same directory see. Calls are synchronous: one takes some 50 µs. */
 export interface Uses {
@@ -16,14 +16,7 @@ export interface Uses {
 /** Nothing runs longer: a mark that is this old and whose owner can't be looked at is nobody's. */
 const longestRunMs = 100 * 3_600_000;
 
-const namespace = (): string => {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-  } catch {
-    return '0';
-  }
-};
-const place = `${hostname()}~${namespace()}`;
+const place = `${hostname()}~${pidNamespace()}`;
 
 /** A process by a name that no other has. */
 export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) ?? '0'}`;

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path/posix';
 import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
-import { startTimeOf } from '../process-identity.ts';
+import { pidNamespace, startTimeOf } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
 import { createGroup, groupPrefix, type ControlGroup, type GroupLimits } from './group.ts';
 import { hierarchiesOf } from './hierarchies.ts';
@@ -20,14 +19,6 @@ export interface ControlGroups {
   /** Let go of the runner's own groups. */
   close(): void;
 }
-
-const pidNamespace = (): string => {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-  } catch {
-    return '0';
-  }
-};
 
 let opened = 0;
 /** A runner by its process: no other has the same, and whether it lives can be told. */

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type * as Gcs from '@google-cloud/storage';
 import type { Storage, StorageOptions } from '@google-cloud/storage';
+import { createKeptClients } from '../kept-clients.ts';
 
 /** Who asks: a service account, nobody, or the runner with application default credentials. */
 export type GcsCredentials =
@@ -65,16 +65,8 @@ const create = async ({ credentials, endpoint }: GcsClientOptions): Promise<Stor
   }
 };
 
-const maxKept = 32;
-const kept = new Map<string, Promise<Storage>>();
+const kept = createKeptClients<Storage>(32);
 
 /** The client for these credentials: made once, kept while it is among those used last. */
-export const gcsClientFor = (options: GcsClientOptions): Promise<Storage> => {
-  const key = createHash('sha256').update(JSON.stringify(options)).digest('base64');
-  const client = kept.get(key) ?? create(options);
-  kept.delete(key);
-  kept.set(key, client);
-  const [oldest] = kept.keys();
-  if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
-  return client;
-};
+export const gcsClientFor = (options: GcsClientOptions): Promise<Storage> =>
+  kept.get(JSON.stringify(options), () => create(options));

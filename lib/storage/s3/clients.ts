@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Credentials } from '../../model/experiment.ts';
 import type * as Sdk from './sdk.ts';
 import type { S3Tls } from './tls.ts';
+import { createKeptClients } from '../kept-clients.ts';
 
 /** How requests are signed: with keys, not at all, or with what the runner's own AWS chain finds (role, profile, environment). */
 export type S3Credentials =
@@ -129,23 +129,14 @@ const create = async (options: S3ClientOptions): Promise<S3Client> => {
 };
 
 /** Clients that are kept; a runner meets few endpoints, but as many credentials as it has users. */
-const maxKept = 64;
-const kept = new Map<string, Promise<S3Client>>();
+const kept = createKeptClients<S3Client>(64);
 
 /** The client for an endpoint, a region and credentials: made once, kept while it is among those used last. */
-export const clientFor = (options: S3ClientOptions): Promise<S3Client> => {
-  const said = JSON.stringify({ ...options, tls: options.tls?.id });
-  const key = createHash('sha256').update(said).digest('base64');
-  const client = kept.get(key) ?? create(options);
-  kept.delete(key);
-  kept.set(key, client);
-  const [oldest] = kept.keys();
-  if (kept.size > maxKept && oldest !== undefined) kept.delete(oldest);
-  return client;
-};
+export const clientFor = (options: S3ClientOptions): Promise<S3Client> =>
+  kept.get(JSON.stringify({ ...options, tls: options.tls?.id }), () => create(options));
 
 /** Let go of what the runner's own chain found, and of a client that used it: the next one asks the chain anew. */
 export const forgetRunnerCredentials = (client: Promise<S3Client>): void => {
   runnerCredentials = undefined;
-  for (const [key, one] of kept) if (one === client) kept.delete(key);
+  kept.forget(client);
 };
