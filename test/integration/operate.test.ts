@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { eventually } from '../helpers/eventually.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { PipelineScene, sceneQueue } from '../helpers/pipeline-scene.ts';
-import { runCommand } from '../helpers/run-command.ts';
+import { runCommand, startCommand } from '../helpers/run-command.ts';
 import { needService } from '../helpers/services.ts';
 
 const urlOf = async (scene: PipelineScene): Promise<string> =>
@@ -120,10 +120,11 @@ t.test('health, scale, tail and cancel of a running runner', async t => {
   t.match(await ask('/scale/local_other'), { status: 404 });
 
   const env = { STATUS_TOKEN: 'a-long-token' };
-  const tail = runCommand(['tail', running, '--runner', url], env);
+  const tail = startCommand(['tail', running, '--runner', url], env);
+  await eventually(() => assert.match(tail.stdout(), /^a first line\n/));
   t.match(await runCommand(['cancel', running, '--runner', url], env), { code: 0, stdout: /it is being stopped/ });
   t.match(await scene.settled(running), { cause: 'cancelled', settlement: 'accept' });
-  t.match(await tail, { code: 0, stdout: /^a first line\n[^]*runner: / });
+  t.match(await tail.ended, { code: 0, stdout: /^a first line\n[^]*runner: / });
   t.match(await runCommand(['tail', running, '--runner', url], env), {
     code: 1,
     stderr: /^runner: no such experiment runs here.*\n$/,

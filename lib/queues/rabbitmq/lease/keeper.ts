@@ -96,9 +96,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     live.fail(new Error('the lease queues are not where they were'));
   };
 
-  const unlock = ({ parts: { lock } }: LeaseEntry): void => {
-    if (!locked.delete(lock)) return;
-    void current?.locks.release(lock).catch(() => undefined);
+  const unlock = async ({ parts: { lock } }: LeaseEntry): Promise<void> => {
+    if (locked.delete(lock)) await current?.locks.release(lock).catch(() => undefined);
   };
 
   const begin = async (live: LiveConnection): Promise<LeaseSession | undefined> => {
@@ -128,6 +127,10 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     await session.consume();
     connections += 1;
     current = session;
+    // Those that were settled since they were asked for.
+    for (const { parts } of running) {
+      if (!locked.has(parts.lock)) void locks.release(parts.lock).catch(() => undefined);
+    }
     const late = setTimeout(() => book.reconcile(session), reconcileMs);
     session.ended.addEventListener('abort', () => clearTimeout(late), { once: true });
     return session;
@@ -163,7 +166,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
   /** Nothing was started: should the copy turn up, it goes home as the message came. */
   const withdraw = (entry: LeaseEntry): void => {
     entry.state = 'withdrawn';
-    unlock(entry);
+    void unlock(entry);
     if (entry.copy) book.forget(entry);
     else
       void sleep(leaseMs, closing.signal).then(
@@ -231,10 +234,11 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       return { entry, refusal: answer === false ? refuse() : fault() };
     },
     settle: async (entry, patienceMs, burst) => {
-      // Whoever gets the message now may run it; before it is told nobody gets it.
-      unlock(entry);
+      const unlocked = unlock(entry);
       try {
         await within(patienceMs, async signal => {
+          // Whoever gets the message next may run it at once.
+          if (burst) await orAborted(unlocked, signal);
           for (let copy = await entry.awaitCopy(signal); copy; copy = await entry.awaitCopy(signal)) {
             const { session, tag } = copy;
             entry.copy = undefined;
@@ -253,7 +257,6 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
         });
       } finally {
         book.forget(entry);
-        unlock(entry);
       }
     },
     withHeldOver: found => heldOver.with(found),
