@@ -13,7 +13,7 @@ export interface QueueWay {
   /** Put a message on it. */
   send(body: string): Promise<void>;
   /** How many messages lie on it; undefined where the broker does not tell. */
-  depth(): Promise<number | undefined>;
+  readonly depth: () => Promise<number | undefined>;
 }
 
 type Of<K extends QueueKind> = Extract<ConfiguredQueues, { readonly kind: K }>;

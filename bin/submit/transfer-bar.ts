@@ -10,7 +10,7 @@ export interface TransferBar {
   /** Bytes that are counted by somebody else. */
   start(operation: 'get' | 'put', artifact: string, totalBytes: number | undefined): (bytes: number) => void;
   /** Take away what stands there. */
-  clear(): void;
+  readonly clear: () => void;
 }
 
 /** Where a bar is shown. Default: stderr, where that is a terminal that can take back a line. */

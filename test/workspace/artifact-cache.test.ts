@@ -268,8 +268,7 @@ t.test('what a process left that died is removed at the next start, and only tha
   const left = `${died}~left`;
   await put('a.tar', 1);
   await (await open()).bring(attempt('a.tar').wanted);
-  for (const place of [places.staging, places.removing])
-    mkdirSync(join(place, left, 'tree'), { recursive: true });
+  for (const place of [places.staging, places.removing]) mkdirSync(join(place, left, 'tree'), { recursive: true });
   mkdirSync(join(dir, 'home/overlays', left, 'upper'), { recursive: true });
   const [hash = ''] = entriesOf(places);
   mkdirSync(join(places.users, hash), { recursive: true });

@@ -1,6 +1,6 @@
 /** The most that was in use on some cards together, as far as it was seen. */
 export interface Peak {
-  bytes(): number;
+  readonly bytes: () => number;
   /** What is told from now on is of others. */
   end(): void;
 }
@@ -9,7 +9,7 @@ export interface Peak {
 export interface Peaks {
   of(uuids: readonly string[]): Peak;
   /** What is in use on a card now; of one that nobody holds nothing is kept. */
-  tell(uuid: string, usedBytes: number): void;
+  readonly tell: (uuid: string, usedBytes: number) => void;
   /** What was told last of a held card; 0 of others. */
   usedBytes(uuid: string): number;
 }
