@@ -56,13 +56,17 @@ export const commands = {
   submit: {
     usage: 'DIRECTORY --queue QUEUE --store STORE [--follow] [options] [-- ARGUMENT…]',
     summary:
-      'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS or a directory, as the client does. What follows -- are the arguments of the program.',
+      'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS, Pub/Sub or a directory, as the client does. What follows -- are the arguments of the program.',
     options: true,
     flags: [
-      ['--queue QUEUE', 'Its short name. A queue of RabbitMQ or a directory is made where it is not there.'],
+      ['--queue QUEUE', 'Its short name. It is made where it is not there, but for one of SQS.'],
       [
         '--store STORE',
-        'Where the workspace and the results are: http(s)://KEY:SECRET@HOST/BUCKET, or a directory /DIR/BUCKET. Default: SUBMIT_STORE',
+        'Where the workspace and the results are: http(s)://KEY:SECRET@HOST/BUCKET for S3, gs://BUCKET, or a directory /DIR/BUCKET. Default: SUBMIT_STORE',
+      ],
+      [
+        '--service-account FILE',
+        "With gs://: the account's JSON, which the request carries. Where not given: application default credentials, here and on the runner (ALLOW_RUNNER_CREDENTIALS).",
       ],
       ['--database-bucket NAME', 'Bucket of the metadata store. Default: that of the store'],
       ['--filename FILE', 'Program in the workspace. Default: main.py'],
@@ -76,7 +80,7 @@ export const commands = {
       ['--max-duration, --lifetime', 'How long a run may take, and when it is too late to start one. Default: 4h, 96h'],
       ['--seal FILE', "Seal it for the cluster's public key (ssh-publickey); needs --sign."],
       ['--sign FILE', "Sign it with a sender's private key (PREFIX.sender.pem)."],
-      ['--follow', 'Show how it stands and what it prints, and end with its exit code.'],
+      ['--follow', 'Show how it stands and what it prints, and end with its exit code; with 1 where it never runs.'],
       ['--runner URL', 'With --follow: the HTTP address of the runner, for output as it comes.'],
       ['--json', 'Print JSON.'],
     ],

@@ -6,12 +6,16 @@ import { commands, type CommandRow } from './commands.ts';
 const flagsIn = (text: string): string[] => text.match(/--[a-z-]+/g) ?? [];
 const tableFlags = Object.values(options).map(flagOf);
 
+/** The flags that a command takes. */
+export const flagsOf = ({ flags = [], options: takesOptions }: CommandRow): readonly string[] => [
+  '--help',
+  ...flags.flatMap(([flag]) => flagsIn(flag)),
+  ...(takesOptions ? tableFlags : []),
+];
+
 /** What may follow each command. */
 const wordsOf = (): readonly (readonly [command: string, words: readonly string[]])[] =>
-  Object.entries(commands).map(([name, row]: [string, CommandRow]) => [
-    name,
-    ['--help', ...(row.flags ?? []).flatMap(([flag]) => flagsIn(flag)), ...(row.options ? tableFlags : [])],
-  ]);
+  Object.entries(commands).map(([name, row]: [string, CommandRow]) => [name, flagsOf(row)]);
 
 const bash = (): string => {
   const cases = wordsOf().map(([name, words]) => `    ${name}) words='${words.join(' ')}' ;;`);

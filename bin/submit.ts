@@ -1,20 +1,19 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import type { Options } from '../lib/config/options.ts';
 import { messageOf, OptionsError, StoreError } from '../lib/errors.ts';
-import { buildRequest } from '../lib/request/build-request.ts';
-import { closeS3 } from '../lib/storage/s3.ts';
 import type { ObjectStore } from '../lib/storage/object-store.ts';
-import { packDirectory } from '../lib/workspace/pack.ts';
+import { closeS3 } from '../lib/storage/s3.ts';
 import { configured, printFaults } from './configured.ts';
+import { openDeadLetters } from './dead/open.ts';
 import { readSubmitArguments, type SubmitArguments } from './submit/arguments.ts';
-import { enqueueFor } from './submit/enqueue.ts';
 import { follow, type Followed } from './submit/follow.ts';
 import { sealRequest } from './submit/message.ts';
-import { openBucket } from './submit/store.ts';
-
-/** Results stand apart from the metadata objects: some stores let no key be another one's folder. */
-const prefix = 'results';
+import { queueWayFor, type QueueWay } from './submit/queue-way.ts';
+import { checkProgram, outputKeyOf, requestOf, startBy } from './submit/request.ts';
+import { openBucket, withServiceAccount } from './submit/store.ts';
+import { createTransferBar, type TransferBar } from './submit/transfer-bar.ts';
+import { createWaiting } from './submit/while-waiting.ts';
+import { storeWorkspace } from './submit/workspace.ts';
 
 /** Errors of a store with what to do about them. */
 const stored = async <T>(work: Promise<T>): Promise<T> => {
@@ -24,7 +23,7 @@ const stored = async <T>(work: Promise<T>): Promise<T> => {
     if (!(error instanceof StoreError)) throw error;
     const remedies = {
       missing: 'make the bucket, or correct --store',
-      denied: 'correct key and secret in --store',
+      denied: 'look at the credentials in --store or --service-account, and what they allow',
       unavailable: 'look at host and port in --store, and whether the store runs',
       precondition: 'choose another --key',
       invalid: 'correct --store',
@@ -33,62 +32,29 @@ const stored = async <T>(work: Promise<T>): Promise<T> => {
   }
 };
 
-const requirementsOf = async ({ requirements, given }: SubmitArguments): Promise<readonly string[]> => {
-  if (given.requirements === undefined) return requirements;
-  const lines = (await readFile(given.requirements, 'utf8')).split('\n').map(line => line.trim());
-  return [...requirements, ...lines.filter(line => line !== '' && !line.startsWith('#'))];
-};
+/** What was sent, where. */
+interface Sent {
+  readonly key: string;
+  readonly body: string;
+  readonly way: QueueWay;
+  readonly timeAddedMs: number;
+  readonly artifacts: ObjectStore;
+  readonly database: ObjectStore;
+}
 
-/** Pack and upload the workspace under the hash of its content. Out: its key. */
-const upload = async ({ workspace, given }: SubmitArguments, artifacts: ObjectStore): Promise<string> => {
-  const { filename = 'main.py' } = given;
-  if (filename !== '-m' && !(await stat(join(workspace, filename)).catch(() => undefined))?.isFile())
-    throw new OptionsError([`--filename: there is no file "${filename}" in ${workspace}; expected the program`]);
-  const packed = await packDirectory(workspace, '.tar');
-  if (!packed) throw new OptionsError([`submit: ${workspace} holds no files; expected a workspace`]);
-  const archive = Buffer.isBuffer(packed) ? packed : Buffer.concat((await packed.toArray()) as Buffer[]);
-  const key = `blobstore/${createHash('sha256').update(archive).digest('hex')}.tar`;
-  await stored(artifacts.put(key, archive));
-  return key;
-};
-
-const requestOf = async (use: SubmitArguments, key: string, workspaceKey: string) => {
-  const { given, store, args, env } = use;
-  return buildRequest({
-    key,
-    filename: given.filename ?? 'main.py',
-    args,
-    requirements: await requirementsOf(use),
-    pythonVersion: given.python ?? '3',
-    ...(given.project === undefined ? {} : { project: given.project }),
-    workspaceKey,
-    store,
-    resources: {
-      cpus: Number(given.cpus ?? 1),
-      gpus: Number(given.gpus ?? 0),
-      ram: given.ram ?? '1gb',
-      hdd: given.hdd ?? '1gb',
-      ...(given['gpu-mem'] === undefined ? {} : { gpuMem: given['gpu-mem'] }),
-    },
-    env,
-    maxDuration: given['max-duration'] ?? '4h',
-    lifetime: given.lifetime ?? '96h',
-    prefix,
-    timeAddedMs: Date.now(),
-  });
-};
-
-const run = async (use: SubmitArguments): Promise<number> => {
-  const options = configured(use.rest);
-  if (options === undefined) return 2;
-  const enqueue = enqueueFor(use.queue, options);
-  const { given, store } = use;
-  const key = given.key ?? `${String(Math.floor(Date.now() / 1000))}_${randomUUID()}`;
+const send = async (use: SubmitArguments, options: Options, bar: TransferBar): Promise<Sent> => {
+  const { given, queue } = use;
+  const way = queueWayFor(queue, options);
+  const store = await withServiceAccount(use.store, given['service-account']);
+  await checkProgram(use);
   const [artifacts, database] = await Promise.all([
     openBucket(store, store.bucket),
     openBucket(store, store.databaseBucket),
   ]);
-  const request = await requestOf(use, key, await upload(use, artifacts));
+  const workspaceKey = await stored(storeWorkspace(use.workspace, artifacts, bar));
+  const timeAddedMs = Date.now();
+  const key = given.key ?? `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
+  const request = await requestOf(use, { key, store, workspaceKey, timeAddedMs });
   const body =
     given.seal === undefined || given.sign === undefined
       ? JSON.stringify(request)
@@ -96,29 +62,53 @@ const run = async (use: SubmitArguments): Promise<number> => {
   const record = Buffer.from(JSON.stringify(request['experiment']));
   await stored(database.put(`experiments/${key}`, record, { contentType: 'application/json', ifNoneMatch: '*' }));
   try {
-    await enqueue(use.queue, body);
+    await way.send(body);
   } catch (error) {
-    throw new Error(`the request could not be sent [queue=${use.queue}]: ${messageOf(error)}; runner check looks why`, {
+    throw new Error(`the request could not be sent [queue=${queue}]: ${messageOf(error)}; runner check looks why`, {
       cause: error,
     });
   }
-  const submitted = { key, queue: use.queue, store: artifacts.name };
-  if (!use.follow || !use.json) process.stdout.write(`${use.json ? JSON.stringify(submitted) : key}\n`);
-  if (!use.follow) return 0;
+  return { key, body, way, timeAddedMs, artifacts, database };
+};
 
+const followSent = (use: SubmitArguments, options: Options, bar: TransferBar, sent: Sent): Promise<Followed> => {
+  const { given, queue } = use;
+  const { key, body, way, timeAddedMs, artifacts, database } = sent;
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort(new Error(`no longer followed; it goes on [experiment=${key}]`)));
   const out = use.json ? process.stderr : process.stdout;
-  const followed: Followed = await follow({
+  const say = (words: string) => process.stderr.write(`runner: ${words}\n`);
+  return follow({
     key,
     artifacts,
     database,
-    outputKey: `${prefix}/${key}/output.tar`,
+    outputKey: outputKeyOf(key),
     runner: given.runner === undefined ? undefined : { url: new URL(given.runner), token: options.statusToken },
+    waiting: createWaiting({
+      queue,
+      body: Buffer.from(body),
+      startByMs: startBy(use, timeAddedMs),
+      openDeadLetters: () => openDeadLetters(options, { kind: way.kind, sparing: true }),
+      depth: way.depth,
+      say,
+      signal: stop.signal,
+    }),
     print: bytes => out.write(bytes),
-    say: state => process.stderr.write(`runner: ${state}\n`),
+    say,
+    bar,
     signal: stop.signal,
   });
+};
+
+const run = async (use: SubmitArguments): Promise<number> => {
+  const options = configured(use.rest);
+  if (options === undefined) return 2;
+  const bar = createTransferBar();
+  const sent = await send(use, options, bar).finally(bar.clear);
+  const submitted = { key: sent.key, queue: use.queue, store: sent.artifacts.name };
+  if (!use.follow || !use.json) process.stdout.write(`${use.json ? JSON.stringify(submitted) : sent.key}\n`);
+  if (!use.follow) return 0;
+  const followed = await followSent(use, options, bar, sent);
   if (use.json) process.stdout.write(`${JSON.stringify({ ...submitted, ...followed })}\n`);
   else if (followed.message !== undefined) process.stderr.write(`runner: ${followed.message}\n`);
   return followed.exitCode;
@@ -126,7 +116,7 @@ const run = async (use: SubmitArguments): Promise<number> => {
 
 /**
  * Pack a workspace, upload it and put a request for it on a queue.
- * Exit code: 0 it is on the queue, 1 it could not be sent, 2 usage; with --follow that of the experiment.
+ * Exit code: 0 it is on the queue, 1 it could not be sent, 2 usage; with --follow that of the experiment, 1 where it never ran.
  */
 export const submit = async (argv: readonly string[]): Promise<number> => {
   try {

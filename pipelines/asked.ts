@@ -54,6 +54,7 @@ export const answersOf = (runner: Runner, drivers: Drivers, { metrics, readiness
     version: version(),
     total: ledger.total,
     free: () => ledger.free,
+    gpus: () => ledger.cards.states,
     ready: () => notReady().length === 0,
   });
   return {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
+import type { DiskShare } from '../lib/resources/part-disk.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createArtifactCache, type ArtifactCache, type CacheContext } from '../lib/workspace/cache/artifact-cache.ts';
 import { openOverlays } from '../lib/workspace/cache/overlay.ts';
@@ -10,8 +11,8 @@ import { heldBytes } from '../lib/workspace/cache/room.ts';
 
 export interface OpenedCache {
   readonly cache: ArtifactCache;
-  /** What it may still take of the disk that attempts have, bytes. */
-  readonly reservedBytes: number;
+  /** Its part of the disk that attempts are on; undefined where it is on another. */
+  readonly onDisk: DiskShare | undefined;
 }
 
 /**
@@ -42,7 +43,7 @@ export const openCache = async (
       now: Date.now,
     });
     const sharesDisk = statSync(cacheDir).dev === statSync(home).dev;
-    return { cache, reservedBytes: sharesDisk ? Math.max(0, cacheSizeBytes - heldBytes(places)) : 0 };
+    return { cache, onDisk: sharesDisk ? { limitBytes: cacheSizeBytes, heldBytes: heldBytes(places) } : undefined };
   } catch (error) {
     throw fault(`can not be used: ${messageOf(error)}`);
   }

@@ -19,7 +19,6 @@ import { createLiveAttempts, type LiveAttempts } from '../lib/records/live-attem
 import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
 import { Demand } from '../lib/resources/demand.ts';
-import { diskSizeBytes } from '../lib/resources/disk.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { createQuarantine, type Quarantine } from '../lib/resources/quarantine.ts';
 import { locate, locateDatabase, type LocateContext } from '../lib/storage/locate.ts';
@@ -75,9 +74,6 @@ export interface DriverSettings {
   readonly onAsked?: (queue: QueueName) => void;
 }
 
-/** Of the disk, for shared Python environments. */
-const environmentsShare = 0.1;
-
 /** Make everything concrete: this file, brokers.ts and machine.ts name all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
   const tls = readS3Tls(options);
@@ -91,7 +87,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     ({ request }) => imageOf(request) === undefined && !options.debug,
     emit,
   );
-  const ledger = new Ledger(await measure(options, cached?.reservedBytes ?? 0), await gpusOf(options, emit));
+  const environmentsDirectory = join(home, 'environments');
+  const { total, environmentsBytes } = await measure(options, environmentsDirectory, cached?.onDisk);
+  const ledger = new Ledger(total, await gpusOf(options, emit));
   const demand = new Demand(ledger);
   const quarantine = createQuarantine({
     emit,
@@ -113,8 +111,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const confinement = await openLimits(ledger.total.memoryBytes, emit);
   const runAs = await experimentUserOf(options);
   const environments = createEnvironments({
-    directory: join(home, 'environments'),
-    limitBytes: options.environmentsSizeBytes || environmentsShare * (await diskSizeBytes(options.workingDir)),
+    directory: environmentsDirectory,
+    limitBytes: environmentsBytes,
     uv: await findExecutable('uv'),
     runsMayWrite: runAs === undefined || runAs.uid === 0,
     emit,

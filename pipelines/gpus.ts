@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises';
 import type { Options } from '../lib/config/options.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import { findExecutable } from '../lib/resources/find-executable.ts';
-import { noCards, openCards, type Cards } from '../lib/resources/gpu/cards.ts';
+import { noCards, type Cards } from '../lib/resources/gpu/cards.ts';
+import { createFollowMemory } from '../lib/resources/gpu/follow-memory.ts';
 import { createReadCards, GpuError } from '../lib/resources/gpu/nvidia-smi.ts';
+import { openCards } from '../lib/resources/gpu/open-cards.ts';
 import { parseSlots } from '../lib/resources/gpu/slots.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 
@@ -23,9 +25,11 @@ const readSlots = async (path: string | undefined): Promise<ReadonlyMap<string, 
  */
 export const gpusOf = async ({ cpuOnly, gpuSlots }: Options, emit: Emit): Promise<Cards> => {
   const overrides = await readSlots(gpuSlots);
-  const read = createReadCards(await findExecutable('nvidia-smi'));
+  const executable = await findExecutable('nvidia-smi');
+  const read = createReadCards(executable);
+  const followMemory = createFollowMemory(executable);
   try {
-    return await openCards({ read, visible: process.env['CUDA_VISIBLE_DEVICES'], overrides, emit });
+    return await openCards({ read, followMemory, visible: process.env['CUDA_VISIBLE_DEVICES'], overrides, emit });
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
     if (!cpuOnly)

@@ -1,9 +1,11 @@
 import type { Options } from '../lib/config/options.ts';
+import { heldBytes } from '../lib/executors/environments/held-bytes.ts';
 import { createWatch } from '../lib/executors/watch.ts';
 import { openControlGroups, shortcomings } from '../lib/resources/cgroups/control-groups.ts';
 import { measureCores } from '../lib/resources/cpu.ts';
 import { measureDiskBytes } from '../lib/resources/disk.ts';
 import { measureMemoryBytes } from '../lib/resources/memory.ts';
+import { partDisk, type DiskShare } from '../lib/resources/part-disk.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 
 /** Ends experiments before the kernel has to, with this share of the memory left. */
@@ -20,12 +22,24 @@ export const openLimits = async (memoryBytes: number, emit: Emit) => {
   return { groups, watch: createWatch({ availableBytes: measureMemoryBytes, reserveBytes }) };
 };
 
-/** What the machine has for experiments, as the options say. @param reservedBytes disk that is spoken for */
-export const measure = async (options: Options, reservedBytes: number) => ({
-  cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
-  memoryBytes: options.maxMemBytes > 0 ? options.maxMemBytes : await measureMemoryBytes(),
-  diskBytes:
-    options.maxDiskBytes > 0
-      ? options.maxDiskBytes
-      : Math.max(0, (await measureDiskBytes(options.workingDir)) - reservedBytes),
-});
+/**
+ * What the machine has for experiments, as the options say, and what shared environments may take of its disk.
+ * @param environments their directory
+ * @param cache its part of the same disk
+ */
+export const measure = async (options: Options, environments: string, cache: DiskShare | undefined) => {
+  const { experimentsBytes, environmentsBytes } = partDisk({
+    usableBytes: await measureDiskBytes(options.workingDir),
+    maxBytes: options.maxDiskBytes,
+    environments: { limitBytes: options.environmentsSizeBytes, heldBytes: await heldBytes(environments) },
+    cache,
+  });
+  return {
+    total: {
+      cores: options.maxCores > 0 ? options.maxCores : await measureCores(),
+      memoryBytes: options.maxMemBytes > 0 ? options.maxMemBytes : await measureMemoryBytes(),
+      diskBytes: experimentsBytes,
+    },
+    environmentsBytes,
+  };
+};

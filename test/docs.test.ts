@@ -3,6 +3,8 @@ import { existsSync, globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { commands, isCommand } from '../bin/commands.ts';
+import { flagsOf } from '../bin/completion.ts';
 import { options } from '../lib/config/options.ts';
 import { parseRequest } from '../lib/request/parse-request.ts';
 import type { JsonObject } from '../lib/request/json-body.ts';
@@ -38,7 +40,8 @@ t.test('every link leads somewhere', t => {
 });
 
 /** Variables of others that the guides speak of. */
-const others = /^(PATH|DOCKER_HOST|PUBSUB_EMULATOR_HOST|STUDIOML_\w+)$/;
+const others =
+  /^(PATH|DOCKER_HOST|(PUBSUB|STORAGE)_EMULATOR_HOST|GOOGLE_APPLICATION_CREDENTIALS|(CUDA|NVIDIA)_VISIBLE_DEVICES|SUBMIT_STORE|STUDIOML_\w+)$/;
 
 t.test('every option that a guide names is one', t => {
   const known = new Set<string>(Object.values(options).map(({ env }) => env));
@@ -51,6 +54,31 @@ t.test('every option that a guide names is one', t => {
     named.filter(name => !known.has(name) && !others.test(name)),
     [],
   );
+  t.end();
+});
+
+/** Command lines of the runner in a document: lines of its shell blocks, and words between backticks. */
+const commandLines = (file: string): string[] => {
+  const blocks = blocksOf(file, 'sh').flatMap(block => block.replaceAll('\\\n', '').split('\n'));
+  const prose = documentText(file).replaceAll(/^```.*?^```$/gms, '');
+  const between = [...prose.matchAll(/`([^`\n]+)`/g)].map(([, words = '']) => words);
+  return [...blocks, ...between]
+    .map(line => line.replace(/^(?:[A-Z_]+=\S+ )*/, '').replace(/ #.*$/, ''))
+    .filter(line => /^(?:bin\/)?runner(?: |$)/.test(line));
+};
+
+t.test('every command and flag that a document shows is one', t => {
+  const lines = documents.flatMap(file => commandLines(file).map(line => ({ file, line })));
+  t.ok(lines.length > 30, String(lines.length));
+  for (const { file, line } of lines) {
+    const [, first = ''] = line.split(/\s+/);
+    const name = isCommand(first) ? first : 'serve';
+    t.ok(isCommand(first) || /^$|^[-|]|^COMMAND$/.test(first), `${file}: ${line}`);
+    const known = new Set(flagsOf(commands[name]));
+    // What follows -- or a pipe is somebody else's.
+    const own = line.replace(/ (?:-- |\|).*$/s, '');
+    for (const [flag] of own.matchAll(/(?<= )--[a-z0-9-]+/g)) t.ok(known.has(flag), `${file}: ${line}: ${flag}`);
+  }
   t.end();
 });
 

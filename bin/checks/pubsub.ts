@@ -1,7 +1,7 @@
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { listSubscriptions } from '../../lib/queues/pubsub/calls.ts';
-import { createPubsubAccount, namedProject, readProjects, type FoundProject } from '../../lib/queues/pubsub/clients.ts';
+import { configuredProjects, createPubsubAccount, type FoundProject } from '../../lib/queues/pubsub/clients.ts';
 import { faultOf } from '../../lib/queues/pubsub/faults.ts';
 import type { Finding } from './check.ts';
 
@@ -37,12 +37,11 @@ export const checkPubsub = async (options: Options, signal: AbortSignal): Promis
   const { pubsubCerts: certs, pubsubProject: named } = options;
   const remedy = 'put the files of service accounts there (*.json), or correct PUBSUB_CERTS';
   try {
-    const { projects, faults } = certs === undefined ? { projects: [], faults: [] } : await readProjects(certs);
-    const all = [...(named === undefined ? [] : [namedProject(named)]), ...projects];
-    if (all.length === 0 || faults.length > 0) {
+    const { projects, faults } = await configuredProjects(certs, named);
+    if (projects.length === 0 || faults.length > 0) {
       return { status: 'failure', found: faults.join('; ') || `no service account in ${certs ?? ''}`, remedy };
     }
-    const findings = await Promise.all(all.map(project => checkProject(project, options, signal)));
+    const findings = await Promise.all(projects.map(project => checkProject(project, options, signal)));
     const worst = ['failure', 'ok'].flatMap(status => findings.filter(one => one.status === status));
     const [first = { status: 'ok', found: '' }] = worst;
     return { ...first, found: worst.map(({ found }) => found).join('; ') };

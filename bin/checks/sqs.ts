@@ -1,7 +1,7 @@
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { createSqsAccount } from '../../lib/queues/sqs/account.ts';
-import { chainAccount, readAccounts, type FoundAccount } from '../../lib/queues/sqs/credentials.ts';
+import { configuredAccounts, type FoundAccount } from '../../lib/queues/sqs/credentials.ts';
 import { listQueues } from '../../lib/queues/sqs/discovery.ts';
 import { faultOf } from '../../lib/queues/sqs/faults.ts';
 import type { Finding } from './check.ts';
@@ -51,7 +51,7 @@ const checkAccount = async (found: FoundAccount, options: Options, signal: Abort
 export const checkSqs = async (options: Options, signal: AbortSignal): Promise<Finding> => {
   const where = options.sqsCerts;
   try {
-    const { accounts, faults } = await (where === undefined ? chainAccount() : readAccounts(where));
+    const { accounts, faults } = await configuredAccounts(where);
     if (accounts.length === 0 || faults.length > 0) {
       return {
         status: 'failure',

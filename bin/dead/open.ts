@@ -1,6 +1,17 @@
+import { configuredQueues, type ConfiguredQueues } from '../../lib/config/configured-queues.ts';
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
+import type { QueueKind } from '../../lib/model/delivery.ts';
 import type { DeadLetters } from '../../lib/queues/dead-letters.ts';
+
+export interface OpenDeadLetters {
+  /** Only those of this kind of queue. */
+  readonly kind?: QueueKind;
+  /** Leave out places where a look wears out what lies there. */
+  readonly sparing?: boolean;
+}
+
+type Of<K extends QueueKind> = Extract<ConfiguredQueues, { readonly kind: K }>;
 
 /** A URL's host and path, without user and password. */
 const shown = (url: string): string => {
@@ -8,41 +19,54 @@ const shown = (url: string): string => {
   return `${host}${pathname}`;
 };
 
-const rabbitmq = async (options: Options, url: string, managementUrl: string | undefined): Promise<DeadLetters> => {
+const rabbitmq = async (place: Of<'rabbitmq'>, sparing: boolean): Promise<DeadLetters> => {
   const { rabbitmqDeadLetters } = await import('../../lib/queues/rabbitmq/dead-letters.ts');
-  const path = new URL(url).pathname.slice(1);
+  const path = new URL(place.url).pathname.slice(1);
   const vhost = path === '' ? '/' : decodeURIComponent(path);
   try {
-    return await rabbitmqDeadLetters({ url, vhost, managementUrl, queues: options.amqpQueues });
+    return await rabbitmqDeadLetters({ ...place, vhost, sparing });
   } catch (error) {
-    throw new Error(`the broker can not be reached [broker=${shown(url)}]: ${messageOf(error)}`, { cause: error });
+    throw new Error(`the broker can not be reached [broker=${shown(place.url)}]: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+};
+
+const sqs = async ({ certs, timeoutMs }: Of<'sqs'>): Promise<DeadLetters> => {
+  const { configuredAccounts } = await import('../../lib/queues/sqs/credentials.ts');
+  const { sqsDeadLetters } = await import('../../lib/queues/sqs/dead-letter-accounts.ts');
+  return sqsDeadLetters({ accounts: await configuredAccounts(certs), timeoutMs });
+};
+
+const pubsub = async ({ certs, project }: Of<'pubsub'>): Promise<DeadLetters> => {
+  const { configuredProjects } = await import('../../lib/queues/pubsub/clients.ts');
+  const { pubsubDeadLetters } = await import('../../lib/queues/pubsub/dead-letter-projects.ts');
+  const { projects, faults } = await configuredProjects(certs, project);
+  if (projects.length === 0) throw new Error(`no project can be used: ${faults.join('; ')}`);
+  return pubsubDeadLetters({ projects });
+};
+
+const open = async (place: ConfiguredQueues, sparing: boolean): Promise<DeadLetters> => {
+  switch (place.kind) {
+    case 'rabbitmq':
+      return rabbitmq(place, sparing);
+    case 'directory':
+      return (await import('../../lib/queues/directory/dead-letters.ts')).directoryDeadLetters(place.root);
+    case 'sqs':
+      return sqs(place);
+    case 'pubsub':
+      return pubsub(place);
+    default:
+      return place satisfies never;
   }
 };
 
 /** The dead letters of everything that the options name. */
-export const openDeadLetters = async (options: Options): Promise<readonly DeadLetters[]> => {
+export const openDeadLetters = async (
+  options: Options,
+  { kind, sparing = false }: OpenDeadLetters = {},
+): Promise<readonly DeadLetters[]> => {
   const opened: DeadLetters[] = [];
-  for (const [index, url] of options.amqpUrls.entries())
-    opened.push(await rabbitmq(options, url, options.amqpMgtUrls[index]));
-  if (options.queueRoot !== undefined) {
-    const { directoryDeadLetters } = await import('../../lib/queues/directory/dead-letters.ts');
-    opened.push(directoryDeadLetters(options.queueRoot));
-  }
-  if (options.sqsCerts !== undefined || options.sqsChain) {
-    const { chainAccount, readAccounts } = await import('../../lib/queues/sqs/credentials.ts');
-    const { sqsDeadLetters } = await import('../../lib/queues/sqs/dead-letter-accounts.ts');
-    const accounts = options.sqsCerts === undefined ? await chainAccount() : await readAccounts(options.sqsCerts);
-    opened.push(sqsDeadLetters({ accounts, timeoutMs: options.sqsTimeoutMs }));
-  }
-  if (options.pubsubCerts !== undefined || options.pubsubProject !== undefined) {
-    const { namedProject, readProjects } = await import('../../lib/queues/pubsub/clients.ts');
-    const { pubsubDeadLetters } = await import('../../lib/queues/pubsub/dead-letter-projects.ts');
-    const { pubsubCerts, pubsubProject } = options;
-    const read = pubsubCerts === undefined ? undefined : await readProjects(pubsubCerts);
-    const own = pubsubProject === undefined ? [] : [namedProject(pubsubProject)];
-    const projects = [...own, ...(read?.projects ?? [])];
-    if (projects.length === 0) throw new Error(`no project can be used: ${(read?.faults ?? []).join('; ')}`);
-    opened.push(pubsubDeadLetters({ projects }));
-  }
+  for (const place of configuredQueues(options, kind)) opened.push(await open(place, sparing));
   return opened;
 };

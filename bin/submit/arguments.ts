@@ -24,6 +24,7 @@ export interface SubmitArguments {
 const singles = [
   'queue',
   'store',
+  'service-account',
   'database-bucket',
   'filename',
   'python',
@@ -108,6 +109,8 @@ export const readSubmitArguments = (
     faults.push('--seal, --sign: found only one of them, expected both or neither');
   const store = readStore(given.store ?? env['SUBMIT_STORE'], given['database-bucket']);
   if (typeof store === 'string') faults.push(store);
+  else if (given['service-account'] !== undefined && !store.endpoint.startsWith('gs:'))
+    faults.push('--service-account: found it with another store, expected --store gs://BUCKET');
   if (faults.length > 0 || typeof store === 'string') throw new OptionsError(faults);
   return {
     workspace,

@@ -1,13 +1,18 @@
 import { shellQuote } from './shquote.ts';
 
-/** Where a built request keeps its artifacts: a bucket of an S3 store, or a directory with one subdirectory a bucket. */
+/** Credentials as requests carry them. */
+export type RequestCredentials =
+  | { readonly aws: { readonly access_key: string; readonly secret_access_key: string } }
+  | { readonly jwt: { readonly token: string } };
+
+/** Where a built request keeps its artifacts: a bucket of S3 or Cloud Storage, or a directory with one subdirectory a bucket. */
 export interface RequestStore {
-  /** `http://host:port`, or an absolute directory. */
+  /** `http(s)://host:port` of S3, `gs://` for Cloud Storage, or an absolute directory. */
   readonly endpoint: string;
   readonly bucket: string;
   readonly databaseBucket: string;
-  /** Absent for a directory. */
-  readonly credentials?: { readonly aws: { readonly access_key: string; readonly secret_access_key: string } };
+  /** Absent for a directory, and where the runner's own are used. */
+  readonly credentials?: RequestCredentials;
 }
 
 /** What a request is built from. Sizes as people write them. */
@@ -30,6 +35,15 @@ export interface RequestParts {
   readonly timeAddedMs: number;
 }
 
+/** Types of stores as the client names them. Source: spec "Clear-text request", config.database. */
+type StoreType = 's3' | 'gs' | 'local';
+const typeOf = ({ endpoint }: RequestStore): StoreType =>
+  endpoint.startsWith('gs:') ? 'gs' : endpoint.startsWith('http') ? 's3' : 'local';
+const placeOf = ({ endpoint, bucket }: RequestStore, type: StoreType): string => {
+  if (type === 'gs') return `gs://${bucket}`;
+  return type === 's3' ? `s3://${new URL(endpoint).host}/${bucket}` : `file://${endpoint}/${bucket}`;
+};
+
 const mutableLabels = ['modeldir', 'output', 'tb', 'retval', '_metadata'];
 
 /**
@@ -38,22 +52,22 @@ const mutableLabels = ['modeldir', 'output', 'tb', 'retval', '_metadata'];
  */
 export const buildRequest = (parts: RequestParts): Record<string, unknown> => {
   const { store } = parts;
-  const remote = store.credentials !== undefined;
-  const where = remote
-    ? `s3://${new URL(store.endpoint).host}/${store.bucket}`
-    : `file://${store.endpoint}/${store.bucket}`;
+  const type = typeOf(store);
+  const where = placeOf(store, type);
+  const credentials = store.credentials === undefined ? {} : { credentials: store.credentials };
   const artifact = (key: string, mutable: boolean) => ({
     unpack: true,
     mutable,
     key,
     qualified: `${where}/${key}`,
-    ...(remote ? { bucket: store.bucket, credentials: store.credentials } : {}),
+    ...(type === 'local' ? {} : { bucket: store.bucket }),
+    ...credentials,
   });
   const config = (bucket: string) => ({
-    type: remote ? 's3' : 'local',
-    endpoint: store.endpoint,
+    type,
+    ...(type === 'gs' ? {} : { endpoint: store.endpoint }),
     bucket,
-    ...(remote ? { credentials: store.credentials } : {}),
+    ...credentials,
   });
   return {
     experiment: {

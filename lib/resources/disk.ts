@@ -23,9 +23,3 @@ const statDisk = async (directory: string): Promise<StatsFs> => {
 /** Disk that experiments can have below a directory, bytes. Errors: those of statfs. */
 export const measureDiskBytes = async (directory: string): Promise<number> =>
   usableDiskBytes(await statDisk(directory));
-
-/** The whole disk that a directory is on, bytes. Errors: those of statfs. */
-export const diskSizeBytes = async (directory: string): Promise<number> => {
-  const { blocks, bsize } = await statDisk(directory);
-  return blocks * bsize;
-};

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '../flow/wait.ts';
-import { startTimeOf } from './process-identity.ts';
+import { isOfLiving, ownProcess } from './process-identity.ts';
 
 const lockLookMs = 100;
 /** A lock that doesn't say who holds it after so long never will. */
 const namelessMs = 10_000;
+/** Its holder says so often that it lives, for those who can't see its process. */
+const beatMs = 5000;
+const silentMs = 60_000;
 
 /**
  * Work while holding a lock that other processes see: a directory, and in it who holds it, so that one whose holder died is taken
@@ -14,7 +17,6 @@ const namelessMs = 10_000;
  * Errors: those of the work and of the file system; the signal's reason while waiting.
  */
 export const withLock = async <T>(lock: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-  const own = `${String(process.pid)} ${String(startTimeOf(process.pid))}`;
   for (;;) {
     try {
       await mkdir(lock);
@@ -23,12 +25,12 @@ export const withLock = async <T>(lock: string, signal: AbortSignal, work: () =>
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }
     const holder = await readFile(join(lock, 'holder'), 'utf8').catch(() => undefined);
-    const [pid = '', started = ''] = holder?.split(' ') ?? [];
-    const age = await stat(lock).then(
-      info => Date.now() - info.mtimeMs,
-      () => 0,
+    const changedAtMs = await stat(lock).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
     );
-    const dead = holder === undefined ? age > namelessMs : String(startTimeOf(Number(pid))) !== started;
+    const dead =
+      holder === undefined ? Date.now() - changedAtMs > namelessMs : !isOfLiving(holder, changedAtMs, silentMs);
     const aside = `${lock}.${randomUUID()}`;
     if (dead)
       await rename(lock, aside).then(
@@ -37,10 +39,15 @@ export const withLock = async <T>(lock: string, signal: AbortSignal, work: () =>
       );
     else await sleep(lockLookMs, signal);
   }
+  const beat = setInterval(() => {
+    const now = new Date();
+    void utimes(lock, now, now).catch(() => undefined);
+  }, beatMs).unref();
   try {
-    await writeFile(join(lock, 'holder'), own);
+    await writeFile(join(lock, 'holder'), ownProcess);
     return await work();
   } finally {
+    clearInterval(beat);
     await rm(lock, { recursive: true, force: true });
   }
 };

@@ -1,10 +1,11 @@
 import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
 
 /**
  * What tells a process from a later one of the same pid: its start time in clock ticks since boot; undefined where it is gone.
  * Source: proc_pid_stat(5), starttime.
  */
-export const startTimeOf = (pid: number): string | undefined => {
+const startTimeOf = (pid: number): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
@@ -14,10 +15,29 @@ export const startTimeOf = (pid: number): string | undefined => {
 };
 
 /** The namespace whose process ids this process sees; '0' where it can't be told. Ids of another one mean other processes. */
-export const pidNamespace = (): string => {
+const pidNamespace = (): string => {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
   } catch {
     return '0';
   }
+};
+
+const place = `${hostname()}~${pidNamespace()}`;
+
+/** This process by a name that no other has, fit for a file: host, namespace, process id, start time. */
+export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) ?? '0'}`;
+
+/** Nothing runs longer: what is this old and whose owner can't be looked at is nobody's. */
+export const longestRunMs = 100 * 3_600_000;
+
+/**
+ * Whether the process lives that made something: one that was killed leaves its marks, and they count no more. A process of another
+ * machine or namespace can't be seen from here: it counts as long as what it made was changed within `unseenMs`.
+ * @param name begins with what `ownProcess` was there; more may follow after a `~`
+ */
+export const isOfLiving = (name: string, changedAtMs: number, unseenMs = longestRunMs): boolean => {
+  const [host = '', space = '', pid = '', started = ''] = name.split('~');
+  if (`${host}~${space}` !== place) return Date.now() - changedAtMs < unseenMs;
+  return startTimeOf(Number(pid)) === started;
 };

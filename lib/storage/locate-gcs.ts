@@ -1,22 +1,14 @@
 import type { Artifact } from '../model/experiment.ts';
 import { createGcsStore } from './gcs.ts';
-import type { GcsCredentials } from './gcs/clients.ts';
+import { serviceAccountOf, type GcsCredentials } from './gcs/clients.ts';
 import { deniedLocation, invalidLocation } from './locate-context.ts';
-import type { LocateContext } from './locate-context.ts';
-import type { ObjectLocation } from './object-store.ts';
+import type { LocateContext, Located } from './locate-context.ts';
+import type { ObjectLocation, ObjectStore } from './object-store.ts';
 
-/** A service account as Google's JSON has it; undefined where the token is none. */
-const serviceAccountOf = (token: string): GcsCredentials | undefined => {
-  try {
-    const value = JSON.parse(token) as Readonly<Record<string, unknown>> | null;
-    const { client_email: email, private_key: key } = value ?? {};
-    return typeof email === 'string' && typeof key === 'string' ? { type: 'service-account', json: token } : undefined;
-  } catch {
-    return undefined;
-  }
-};
+/** What has a location in Cloud Storage, and perhaps credentials. */
+type Gcs = Located & Pick<Artifact, 'credentials'>;
 
-const credentialsFor = (artifact: Artifact, use: LocateContext): GcsCredentials => {
+const credentialsFor = (artifact: Gcs, use: LocateContext): GcsCredentials => {
   const own = artifact.credentials;
   if (own?.type === 'anonymous') return own;
   if (own?.type === 'jwt') {
@@ -31,9 +23,13 @@ const credentialsFor = (artifact: Artifact, use: LocateContext): GcsCredentials 
   if (use.allowRunnerCredentials) return { type: 'runner' };
   throw deniedLocation(
     artifact,
-    'the artifact has no credentials; expected jwt with a service account, or ALLOW_RUNNER_CREDENTIALS',
+    'there are no credentials; expected jwt with a service account, or ALLOW_RUNNER_CREDENTIALS',
   );
 };
+
+/** A bucket, by the rules of credentials. Errors: AttemptError. */
+export const gcsStoreIn = (bucket: string, located: Gcs, use: LocateContext): ObjectStore =>
+  createGcsStore({ bucket, credentials: credentialsFor(located, use) });
 
 /** Where a `gs://` artifact is. Members `bucket` and `key` win over the path. Errors: AttemptError. */
 export const locateGcs = (artifact: Artifact, qualified: string, use: LocateContext): ObjectLocation => {
@@ -41,5 +37,5 @@ export const locateGcs = (artifact: Artifact, qualified: string, use: LocateCont
   const bucket = artifact.bucket || first;
   const key = artifact.key || rest;
   if (first === '' || key === '') throw invalidLocation(artifact, 'expected gs://bucket/key');
-  return { store: createGcsStore({ bucket, credentials: credentialsFor(artifact, use) }), key };
+  return { store: gcsStoreIn(bucket, artifact, use), key };
 };

@@ -5,7 +5,7 @@ import { createDirectoryStore } from './directory.ts';
 import { deniedLocation, invalidLocation } from './locate-context.ts';
 import type { LocateContext } from './locate-context.ts';
 import { isAllowed, locateFile } from './locate-file.ts';
-import { locateGcs } from './locate-gcs.ts';
+import { gcsStoreIn, locateGcs } from './locate-gcs.ts';
 import { locateHttp } from './locate-http.ts';
 import { locateS3, s3StoreOn } from './locate-s3.ts';
 import type { ObjectLocation } from './object-store.ts';
@@ -52,7 +52,8 @@ export const locateDatabase = (request: Request, kind: QueueKind, use: LocateCon
     }
     return { store: createDirectoryStore({ root }), key };
   }
-  if (type !== 's3') throw invalidLocation(located, `type ${type} is not yet supported; expected s3 or local`);
+  if (type === 'gs') return { store: gcsStoreIn(bucket, located, use), key };
+  if (type !== 's3') throw invalidLocation(located, `type ${type} is not supported; expected s3, gs or local`);
   const host = URL.canParse(endpoint) && endpoint.includes('://') ? new URL(endpoint).host : endpoint;
   return { store: s3StoreOn(host || 's3.amazonaws.com', bucket, located, request, use), key };
 };

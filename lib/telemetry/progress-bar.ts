@@ -8,21 +8,22 @@ const barWidth = 24;
 const labelWidth = 18;
 
 /** Takes back what stands in the last line. */
-const clearLine = '\r\u001b[K';
+export const clearLine = '\r\u001b[K';
 
 const barOf = (share: number): string => {
   const filled = Math.round(Math.min(Math.max(share, 0), 1) * barWidth);
   return `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`;
 };
 
-/** `↓ data  ██████░░░░  25 %  250 MB of 1 GB  120 MB/s  6 s left` */
-const describe = ({ fields }: RunnerEvent): string => {
+/** `↓ data  ██████░░░░  25 %  250 MB of 1 GB  120 MB/s  6 s left`, cut off where the terminal is narrower. */
+export const transferLine = (fields: Readonly<Record<string, unknown>>, columns: number): string => {
   const { operation, artifact, doneBytes, totalBytes, bytesPerSecond } = fields;
   const [done, total, rate] = [Number(doneBytes), Number(totalBytes ?? 0), Number(bytesPerSecond)];
   const left = total > done && rate > 0 ? `  ${humanDuration(((total - done) / rate) * 1000)} left` : '';
   const share = total > 0 ? `${barOf(done / total)} ${String(Math.floor((done / total) * 100)).padStart(3)} %  ` : '';
   const amount = total > 0 ? `${humanBytes(done)} of ${humanBytes(total)}` : humanBytes(done);
-  return `${operation === 'get' ? '↓' : '↑'} ${fit(String(artifact), labelWidth)} ${share}${amount}  ${humanBytes(rate)}/s${left}`;
+  const line = `${operation === 'get' ? '↓' : '↑'} ${fit(String(artifact), labelWidth)} ${share}${amount}  ${humanBytes(rate)}/s${left}`;
+  return [...line].slice(0, Math.max(columns, 0)).join('');
 };
 
 const isDone = ({ doneBytes, totalBytes }: Readonly<Record<string, unknown>>): boolean =>
@@ -37,7 +38,7 @@ export const withProgressBar = (format: EventFormat, columns: () => number): ((e
   let toldAtMs = -Infinity;
   return event => {
     if (event.event === 'transferring') {
-      bar = isDone(event.fields) ? '' : [...describe(event)].slice(0, Math.max(columns() - 1, 0)).join('');
+      bar = isDone(event.fields) ? '' : transferLine(event.fields, columns() - 1);
       toldAtMs = event.atMs;
       return `${clearLine}${bar}`;
     }

@@ -115,10 +115,23 @@ const safely =
     }
   };
 
-/** How events are written there. What is loaded for it is loaded when it is asked for. */
-const formatOf = async ({ target, person }: SinkTarget, runner: string): Promise<EventFormat> => {
+/** Several sinks that write an event alike: its line is made, and secrets are looked for in it, once. */
+const once = (lineOf: EventFormat): EventFormat => {
+  let last: RunnerEvent | undefined;
+  let line = '';
+  return event => {
+    if (event !== last) {
+      line = lineOf(event);
+      last = event;
+    }
+    return line;
+  };
+};
+
+/** How events are written there. What is loaded for it is loaded when it is asked for. @param json as most sinks have it */
+const formatOf = async ({ target, person }: SinkTarget, runner: string, json: EventFormat): Promise<EventFormat> => {
   if (person) return (await import('./person-format.ts')).personFormat(person.colours);
-  if (typeof target !== 'object') return jsonFormat(runner);
+  if (typeof target !== 'object' || target.type === 'tcp' || target.type === 'http') return json;
   return (await import('./sinks/remote.ts')).remoteFormat(target, runner);
 };
 const writerOf = async ({ target }: SinkTarget, options: LineWriterOptions): Promise<LineWriter> =>
@@ -138,16 +151,30 @@ export const openSinks = async (bus: EventBus, settings: SinkSettings): Promise<
   const { targets, runner, least, redact = text => text, maxBytes = 1 << 20 } = settings;
   const sinks: { readonly name: string; readonly write: (event: RunnerEvent) => void; readonly writer: LineWriter }[] =
     [];
+  const json = jsonFormat(runner);
+  const whole = (format: EventFormat): EventFormat => {
+    const safe = safely(format);
+    return event => redact(`${safe(event)}\n`);
+  };
+  const jsonLine = once(whole(json));
+  const lineOf = async (sink: SinkTarget): Promise<EventFormat> => {
+    const format = await formatOf(sink, runner, json);
+    const { person } = sink;
+    if (person?.columns === undefined) return format === json ? jsonLine : whole(format);
+    const shown = (await import('./progress-bar.ts')).withProgressBar(safely(format), person.columns);
+    return event => redact(shown(event));
+  };
   try {
     for (const sink of targets) {
-      const format = safely(await formatOf(sink, runner));
-      const { person } = sink;
-      const lineOf =
-        person?.columns === undefined
-          ? (event: RunnerEvent) => `${format(event)}\n`
-          : (await import('./progress-bar.ts')).withProgressBar(format, person.columns);
+      const line = await lineOf(sink);
       const { take, writer } = await connect(bus, sink.name, on => writerOf(sink, { maxBytes, ...on }));
-      sinks.push({ name: sink.name, write: event => take(redact(lineOf(event))), writer });
+      sinks.push({
+        name: sink.name,
+        write: event => {
+          take(line(event));
+        },
+        writer,
+      });
     }
   } catch (error) {
     await Promise.all(sinks.map(({ writer }) => writer.close(0)));

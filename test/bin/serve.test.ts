@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
@@ -43,6 +44,42 @@ t.test('an idle runner runs what comes, and SIGTERM ends it with 0', async t => 
   t.strictSame(scene.waiting(), []);
   t.strictSame(scene.leftovers(), []);
   t.match(scene.runner.events.at(-1), { event: 'runner-stopped', settled: 1 });
+});
+
+t.test('CPU_PROFILE: a profile of the runner is there when it has ended', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'runner-profile-'));
+  t.teardown(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const file = join(directory, 'of-this-run.cpuprofile');
+  const scene = new PipelineScene(t, { CPU_PROFILE: file });
+  await scene.runGood();
+  t.equal(await scene.runner.stop(), 0);
+  const profile = JSON.parse(readFileSync(file, 'utf8')) as {
+    readonly nodes: readonly { readonly id: number; readonly callFrame: { readonly url: string } }[];
+    readonly startTime: number;
+    readonly endTime: number;
+    readonly samples: readonly number[];
+    readonly timeDeltas: readonly number[];
+  };
+  t.ok(profile.endTime > profile.startTime);
+  t.ok(profile.samples.length > 0 && profile.samples.length === profile.timeDeltas.length);
+  const ids = new Set(profile.nodes.map(({ id }) => id));
+  t.ok(
+    profile.samples.every(id => ids.has(id)),
+    'each sample is of a node',
+  );
+  t.ok(
+    profile.nodes.some(({ callFrame }) => callFrame.url.includes('/lib/')),
+    'of the code of the runner',
+  );
+});
+
+t.test('a profile that can not be written is said, and changes nothing else', async t => {
+  const scene = new PipelineScene(t, { CPU_PROFILE: '/proc/no-such-place/x.cpuprofile' });
+  await scene.event(({ event }) => event === 'runner-started');
+  t.equal(await scene.runner.stop(), 0);
+  t.match(scene.runner.errors, /^runner: --cpu-profile \(CPU_PROFILE\): can not be written to: .*\n$/);
 });
 
 t.test('SIGTERM gives running work back', async t => {

@@ -15,6 +15,7 @@ cd "${directory}" || exit 1
 [ -e hang ] && exec /bin/sleep 600
 [ -e failure ] && { /bin/cat failure; exit 9; }
 case "$*" in
+  --query-gpu=uuid,memory.used*) while [ -d "${directory}" ]; do /bin/cat used.csv 2>/dev/null; /bin/sleep 0.1; done; exit 0 ;;
   "-q -x") exec /bin/cat output.xml ;;
   -L) exec /bin/cat output.list ;;
 esac
@@ -34,6 +35,11 @@ exit 2
     },
     hang: () => {
       writeFileSync(join(directory, 'hang'), '');
+    },
+    /** What it tells once and again of memory in use, MiB by card. */
+    use: (used: Readonly<Record<string, number>>) => {
+      const lines = Object.entries(used).map(([uuid, mib]) => `${uuid}, ${String(mib)}\n`);
+      writeFileSync(join(directory, 'used.csv'), lines.join(''));
     },
     /** @param name of a fixture */
     say: (name: string, hasList = false) => {

@@ -1,8 +1,10 @@
 /** The whole runner beside a stand-in for nvidia-smi, whose answers are written after real ones: the tests' machines have no card. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import assert from 'node:assert';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { eventually } from '../helpers/eventually.ts';
 import { standInNvidiaSmi } from '../helpers/nvidia-smi.ts';
 import { PipelineScene } from '../helpers/pipeline-scene.ts';
 import { printedIn } from '../helpers/printed.ts';
@@ -45,6 +47,33 @@ t.test('an experiment sees the cards that it was granted, and no others', { time
   t.match(await it.settled(failed), { settlement: 'release', cause: 'gpu-fault', message: /couldn't communicate/ });
   t.equal(it.waiting().length, 1, 'who asks for a card waits in the queue until one can be had');
 });
+
+t.test(
+  'what an experiment uses of its card is told while it runs, and its peak after',
+  { timeout: 120_000 },
+  async t => {
+    const smi = machine(t);
+    smi.say('t4');
+    const it = new PipelineScene(t, { PATH: smi.path });
+    const go = join(dirname(smi.answer), 'go');
+    const waits = 'import os, time\nwhile not os.path.exists(os.environ["GO"]): time.sleep(0.05)\n';
+    const key = await it.submit({ program: waits, env: { GO: go }, resources: asks(1) });
+    const { granted } = (await it.event(({ event }) => event === 'admitted')) as { granted?: { gpus?: string[] } };
+    const [uuid = ''] = granted?.gpus ?? [];
+    smi.use({ [uuid]: 5000, 'GPU-of-another': 9000 });
+    const url = `http://${String((await it.event(({ event }) => event === 'http-listening'))['address'])}/metrics`;
+    const used = new RegExp(
+      `^runner_gpu_memory_used_bytes\\{gpu="${uuid}",name="[^"]*"\\} ${String(5000 * 2 ** 20)}$`,
+      'm',
+    );
+    await eventually(async () => assert.match(await (await fetch(url)).text(), used), { timeoutMs: 60_000 });
+    t.match(await (await fetch(url)).text(), /^runner_gpus_granted 1$/m);
+    writeFileSync(go, '');
+    t.match(await it.settled(key), { cause: 'completed' });
+    t.match((await it.metadata(key)).studioml, { used: { gpu_memory_bytes: 5000 * 2 ** 20 } });
+    t.match(await (await fetch(url)).text(), /^runner_gpus_granted 0$/m);
+  },
+);
 
 t.test(
   'experiments that fail on a card with errors are not counted, and the card is out',

@@ -60,6 +60,7 @@ t.test('RabbitMQ and S3: followed by its runner to its exit code, and read by th
   const channel = await broker.createChannel();
   t.teardown(async () => {
     await channel.deleteQueue(queue);
+    await channel.deleteQueue(`studioml.dead.${queue}`);
     await broker.close();
   });
   const words = ['submit', join(directory, 'program'), '--queue', queue, '--set', 'FLAVOUR=sweet and sour'];
@@ -95,6 +96,11 @@ t.test('RabbitMQ and S3: followed by its runner to its exit code, and read by th
     code: 1,
     stderr: /choose another --key/,
   });
+
+  // The runner may not open the store, so no record tells that it was rejected.
+  const closed = await runCommand([...words, '--store', join(directory, 'store/bucket'), '--follow'], env);
+  t.equal(closed.code, 1);
+  t.match(closed.stderr, /runner: it was rejected: access-denied: .*FILE_ROOTS.* \[queue=rmq_submit_.*dead letter=/);
 });
 
 t.test('a directory queue and a directory store, sealed and signed with keys of runner keys', async t => {
@@ -116,6 +122,11 @@ t.test('a directory queue and a directory store, sealed and signed with keys of 
   t.equal(ended.code, 0, ended.stderr);
   t.match(jsonLines(ended), [{ queue: 'local_sealed', status: 'finished', exitCode: 0 }]);
   t.match(ended.stderr, /arguments \['0'\] plain\n/);
+
+  const clear = ['submit', join(directory, 'program'), '--queue', 'local_sealed'];
+  const refused = await runCommand([...clear, '--store', join(directory, 'store/bucket'), '--follow', '--json'], env);
+  t.match(jsonLines(refused), [{ status: 'rejected', exitCode: 1, message: /clear-text-refused: .*dead letter=/ }]);
+  t.equal(refused.code, 1);
 });
 
 t.test('SQS', async t => {

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { withLock } from '../../lib/resources/lock.ts';
+import { ownProcess } from '../../lib/resources/process-identity.ts';
 import { gate } from '../helpers/gate.ts';
 
 const signal = new AbortController().signal;
@@ -33,7 +35,23 @@ t.test('the lock of a process that is gone is taken over', async t => {
   const lock = join(t.testdir(), 'lock');
   mkdirSync(lock);
   // This process's id, of another time.
-  writeFileSync(join(lock, 'holder'), `${String(process.pid)} 1`);
+  writeFileSync(join(lock, 'holder'), `${ownProcess.split('~').slice(0, 3).join('~')}~1`);
+  t.equal(await withLock(lock, signal, () => Promise.resolve('done')), 'done');
+});
+
+t.test('a holder that can not be seen from here has the lock as long as it says so', async t => {
+  const lock = join(t.testdir(), 'lock');
+  mkdirSync(lock);
+  writeFileSync(join(lock, 'holder'), 'elsewhere~1~1~1');
+  const stop = new AbortController();
+  let isDone = false;
+  const waiting = withLock(lock, stop.signal, () => Promise.resolve()).finally(() => (isDone = true));
+  waiting.catch(() => undefined);
+  await setTimeout(300);
+  t.notOk(isDone);
+  stop.abort(new Error('enough'));
+  await t.rejects(waiting, /enough/);
+  utimesSync(lock, 1, 1);
   t.equal(await withLock(lock, signal, () => Promise.resolve('done')), 'done');
 });
 

@@ -152,5 +152,11 @@ t.test('the metadata store is found from config.database', async t => {
   t.equal(s3?.store.name, 's3://127.0.0.1:9000/meta');
   t.equal(s3?.key, 'experiments/experiment-1');
   t.equal(at({ type: 'local', endpoint: '/srv/store', bucket: 'meta' })?.store.name, 'file:///srv/store/meta');
-  t.throws(() => at({ type: 'gcloud', bucket: 'b' }), { code: 'artifact-invalid', message: /not yet supported/ });
+  const jwt = { type: 'jwt', token: JSON.stringify({ client_email: 'a@b', private_key: 'k' }) } as const;
+  t.equal(at({ type: 'gs', bucket: 'meta', credentials: jwt })?.store.name, 'gs://meta');
+  t.throws(() => at({ type: 'gs', bucket: 'meta' }), { code: 'access-denied', message: /ALLOW_RUNNER_CREDENTIALS/ });
+  t.throws(() => at({ type: 'firebase', bucket: 'b' }), {
+    code: 'artifact-invalid',
+    message: /expected s3, gs or local/,
+  });
 });

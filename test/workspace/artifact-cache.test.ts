@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { ownProcess } from '../../lib/resources/process-identity.ts';
 import { createScope } from '../../lib/flow/scope.ts';
 import type { AttemptScope, PreparedAttempt } from '../../lib/model/attempt.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
@@ -262,18 +263,20 @@ t.test('what it brings counts against the disk of the attempt, fetched or not', 
 
 t.test('what a process left that died is removed at the next start, and only that', async t => {
   const { open, attempt, put, places, store, dir } = await scene(t);
+  // Process 1 of here, of another time.
+  const died = `${ownProcess.split('~').slice(0, 2).join('~')}~1~1`;
+  const left = `${died}~left`;
   await put('a.tar', 1);
   await (await open()).bring(attempt('a.tar').wanted);
-  for (const place of [places.staging, places.removing])
-    mkdirSync(join(place, '1-1-left', 'tree'), { recursive: true });
-  mkdirSync(join(dir, 'home/overlays/1-1-left/upper'), { recursive: true });
+  for (const place of [places.staging, places.removing]) mkdirSync(join(place, left, 'tree'), { recursive: true });
+  mkdirSync(join(dir, 'home/overlays', left, 'upper'), { recursive: true });
   const [hash = ''] = entriesOf(places);
   mkdirSync(join(places.users, hash), { recursive: true });
-  writeFileSync(join(places.users, hash, '1-1-7'), '');
+  writeFileSync(join(places.users, hash, `${died}~7`), '');
   const again = await open();
   await openOverlays(join(dir, 'home/overlays'));
-  t.notOk([...readdirSync(places.staging), ...readdirSync(places.removing)].includes('1-1-left'));
-  t.notOk(existsSync(join(dir, 'home/overlays/1-1-left')));
+  t.notOk([...readdirSync(places.staging), ...readdirSync(places.removing)].includes(left));
+  t.notOk(existsSync(join(dir, 'home/overlays', left)));
   await again.bring(attempt('a.tar').wanted);
   t.equal(store.gets, 1);
 });

@@ -26,14 +26,15 @@ export const experimentOptions = rows({
     env: 'MAX_DISK',
     type: 'bytes',
     default: '0gb',
-    meaning: 'Disk that experiments may use in all; 0gb: 85 % of what is free in WORKING_DIR.',
+    meaning:
+      'Disk that experiments, shared environments and the cache may use together, never more than 85 % of what is free in WORKING_DIR; 0gb: that much.',
   },
   environmentsSizeBytes: {
     env: 'ENVIRONMENTS_SIZE',
     type: 'bytes',
     default: '0gb',
     meaning:
-      'What shared Python environments may take of the disk, those that run aside: who was not used for the longest goes first. 0gb: a tenth of the disk of WORKING_DIR.',
+      'What shared Python environments may take of the disk, those that run aside: who was not used for the longest goes first. 0gb: a tenth of the disk that there is for all (MAX_DISK).',
   },
   memoryLimit: {
     env: 'MEMORY_LIMIT',

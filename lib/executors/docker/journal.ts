@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startTimeOf } from '../../resources/process-identity.ts';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 
 /** Which containers runners on this working directory have made, so that what a dead one left is known without asking the engine. */
 export interface ContainerJournal {
@@ -12,18 +12,14 @@ export interface ContainerJournal {
   abandoned(): readonly string[];
 }
 
-const own = `${String(process.pid)} ${startTimeOf(process.pid) ?? ''}`;
+/** A runner that can't be seen from here is another life of this place: what a container runtime restarted has new process ids. */
+const isAlive = (owner: string): boolean => isOfLiving(owner, 0, 0);
 
-const isAlive = (owner: string): boolean => {
-  const [pid = '', since] = owner.split(' ');
-  return startTimeOf(Number(pid)) === since;
-};
-
-/** @param directory one file for each container, with the process id and start time of its runner */
+/** @param directory one file for each container, which names its runner's process */
 export const createContainerJournal = (directory: string): ContainerJournal => ({
   add: name => {
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, name), own);
+    writeFileSync(join(directory, name), ownProcess);
   },
   delete: name => {
     rmSync(join(directory, name), { force: true });

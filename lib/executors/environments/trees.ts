@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 import { removeTree } from '../../workspace/remove-tree.ts';
 import type { Content } from './content.ts';
 import type { Survey } from './survey.ts';
-import { createUses, isOfLiving, ownProcess, type Uses } from './uses.ts';
+import { createUses, type Uses } from './uses.ts';
 
 /** A tree of installed packages, written once and never changed: `key` says what is in it, `id` which copy of that it is. */
 export interface Tree extends Content, Omit<Survey, 'newest'> {

@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { pidNamespace, startTimeOf } from '../../resources/process-identity.ts';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 
 /** Who uses which tree, in files that runners on the same directory see. Calls are synchronous: one takes some 50 µs. */
 export interface Uses {
@@ -12,25 +11,6 @@ export interface Uses {
   /** It is removed. */
   forget(tree: string): void;
 }
-
-/** Nothing runs longer: a mark that is this old and whose owner can't be looked at is nobody's. */
-const longestRunMs = 100 * 3_600_000;
-
-const place = `${hostname()}~${pidNamespace()}`;
-
-/** A process by a name that no other has. */
-export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) ?? '0'}`;
-
-/**
- * Whether the process that made this file lives: one that was killed leaves its marks, and they count no more.
- * @param name begins with what `ownProcess` was there
- */
-export const isOfLiving = (name: string, changedAtMs: number): boolean => {
-  const [host = '', space = '', pid = '', started = ''] = name.split('~');
-  // Of another container or machine: its processes can't be seen from here.
-  if (`${host}~${space}` !== place) return Date.now() - changedAtMs < longestRunMs;
-  return startTimeOf(Number(pid)) === started;
-};
 
 /** @param directory one directory for each tree in use, one file for each use */
 export const createUses = (directory: string): Uses => {

@@ -5,7 +5,7 @@ import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { createNames, shortName } from '../names.ts';
 import type { QueueBroker } from '../queue.ts';
-import { namedProject, readProjects, type FoundProject } from './clients.ts';
+import { configuredProjects, type FoundProject } from './clients.ts';
 import type { FoundSubscription, PubsubDelivery } from './delivery.ts';
 import { createProject, type ServedProject } from './project.ts';
 import { createPubsubReporter } from './reporter.ts';
@@ -51,11 +51,9 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
   };
 
   const read = async (): Promise<readonly FoundProject[]> => {
-    const own = named === undefined ? [] : [namedProject(named)];
-    if (certs === undefined) return own;
-    const { projects, faults } = await readProjects(certs);
+    const { projects, faults } = await configuredProjects(certs, named);
     tell(faults.join('; '));
-    return [...own, ...projects];
+    return projects;
   };
 
   /** Projects as they come and go. One that goes keeps its clients: what is out is settled with them. */

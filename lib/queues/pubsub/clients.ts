@@ -90,6 +90,14 @@ export const namedProject = (project: string): FoundProject => ({
   createClients: () => createClients(project),
 });
 
+/** PUBSUB_PROJECT, and those in PUBSUB_CERTS. */
+export const configuredProjects = async (certs: string | undefined, named: string | undefined): Promise<Projects> => {
+  const own = named === undefined ? [] : [namedProject(named)];
+  if (certs === undefined) return { projects: own, faults: [] };
+  const { projects, faults } = await readProjects(certs);
+  return { projects: [...own, ...projects], faults };
+};
+
 export interface PubsubAccountSettings {
   readonly found: FoundProject;
   readonly emit: Emit;

@@ -6,7 +6,7 @@ import { isNotFound, onThrowAwayChannel } from './channels.ts';
 import { deadQueueOf } from './delivery.ts';
 import { isWorkQueue } from './discovery.ts';
 import { diedIn, letterOf, requeuedHeaders } from './letter.ts';
-import { listQueues, policyTargets } from './policy-targets.ts';
+import { isQuorum, listQueues, policyTargets } from './policy-targets.ts';
 
 export interface RabbitmqDeadLettersSettings {
   readonly url: string;
@@ -14,6 +14,8 @@ export interface RabbitmqDeadLettersSettings {
   /** Absent: only the queues of the runner's own are found, for `queues` and those that are asked for by name. */
   readonly managementUrl?: string | undefined;
   readonly queues: readonly string[];
+  /** Leave out quorum queues: each look counts as a return of a message, and of these they bear few. Default: false. */
+  readonly sparing?: boolean;
   /** How long another operator at the same queue is waited for, ms. */
   readonly patienceMs?: number;
 }
@@ -66,7 +68,7 @@ const publish = async (
  * its connection.
  */
 export const rabbitmqDeadLetters = async (settings: RabbitmqDeadLettersSettings): Promise<DeadLetters> => {
-  const { url, vhost, managementUrl, patienceMs = 30_000 } = settings;
+  const { url, vhost, managementUrl, sparing = false, patienceMs = 30_000 } = settings;
   const management = managementUrl === undefined ? undefined : { managementUrl, vhost };
   const model: ChannelModel = await connect(url, { noDelay: true, timeout: 10_000 });
   model.on('error', () => undefined);
@@ -106,7 +108,10 @@ export const rabbitmqDeadLetters = async (settings: RabbitmqDeadLettersSettings)
   const targetsOf = async (queue: string, signal: AbortSignal): Promise<readonly string[]> => {
     if (!management) return [];
     const targets = await policyTargets(management, queue, signal);
-    return targets.filter(target => target !== queue && target !== deadQueueOf(queue));
+    const others = targets.filter(target => target !== queue && target !== deadQueueOf(queue));
+    if (!sparing) return others;
+    const areQuorum = await Promise.all(others.map(target => isQuorum(management, target, signal)));
+    return others.filter((_, at) => areQuorum[at] === false);
   };
 
   const settle = async (message: GetMessage, queue: string, verdict: Verdict, holding: Channel): Promise<void> => {

@@ -67,6 +67,20 @@ export const policyTargets = async (
   return [...new Set(targets)];
 };
 
+/** Whether a queue is replicated, and so counts the returns of its messages. */
+export const isQuorum = async (
+  { managementUrl, vhost }: ManagementSettings,
+  queue: string,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const path = `/api/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}?columns=type,arguments`;
+  const { type, arguments: given } = ((await ask(managementUrl, path, signal)) ?? {}) as {
+    readonly type?: unknown;
+    readonly arguments?: Readonly<Record<string, unknown>>;
+  };
+  return (type ?? given?.['x-queue-type']) === 'quorum';
+};
+
 /** Every queue of the vhost, and whether it has a dead-letter policy of its own. */
 export const listQueues = async (
   { managementUrl, vhost }: ManagementSettings,

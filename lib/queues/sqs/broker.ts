@@ -5,7 +5,7 @@ import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { QueueGone, type QueueBroker } from '../queue.ts';
 import { createAccountSet } from './account-set.ts';
-import { chainAccount, readAccounts, type Accounts } from './credentials.ts';
+import { configuredAccounts, type Accounts } from './credentials.ts';
 import type { SqsDelivery } from './delivery.ts';
 import { createNames, shortName } from '../names.ts';
 import { createSqsReporter } from './reporter.ts';
@@ -44,7 +44,7 @@ const admittedForMs = 10 * 60_000;
  */
 export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const { certs, timeoutMs, leaseMs, host, emit, discoveryMs = 5000, ceilingMs = defaultCeilingMs } = settings;
-  const { now = Date.now, read = certs === undefined ? chainAccount : () => readAccounts(certs) } = settings;
+  const { now = Date.now, read = () => configuredAccounts(certs) } = settings;
   const visibilityMs = Math.floor((leaseMs * 2) / 3);
   const runnerId = `${host.replace(/[^\w-]/g, '_').slice(0, 40)}-${randomBytes(6).toString('hex')}`;
   const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, discoveryMs, host, runnerId, emit, now });

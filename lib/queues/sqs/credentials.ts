@@ -72,3 +72,7 @@ export const chainAccount = async (): Promise<Accounts> => {
     client.destroy();
   }
 };
+
+/** The accounts in SQS_CERTS; undefined: the chain's. */
+export const configuredAccounts = (certs: string | undefined): Promise<Accounts> =>
+  certs === undefined ? chainAccount() : readAccounts(certs);

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { basename, dirname, join } from 'node:path/posix';
 import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
-import { pidNamespace, startTimeOf } from '../process-identity.ts';
+import { isOfLiving, ownProcess } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
 import { createGroup, groupPrefix, type ControlGroup, type GroupLimits } from './group.ts';
 import { hierarchiesOf } from './hierarchies.ts';
@@ -22,19 +22,11 @@ export interface ControlGroups {
 
 let opened = 0;
 /** A runner by its process: no other has the same, and whether it lives can be told. */
-const ownName = (): string =>
-  [groupPrefix, pidNamespace(), process.pid, startTimeOf(process.pid) ?? '0', ++opened].map(String).join('.');
+const ownName = (): string => `${groupPrefix}.${ownProcess}~${String(++opened)}`;
 
-/** Whether a group's name is that of a runner of this namespace that lives no more. */
-const isOfDeadRunner = (name: string): boolean => {
-  const [first, namespace, pid, started] = name.split('.');
-  return (
-    first === groupPrefix &&
-    namespace === pidNamespace() &&
-    started !== undefined &&
-    startTimeOf(Number(pid)) !== started
-  );
-};
+/** Whether a group's name is that of a runner that is seen to live no more. */
+const isOfDeadRunner = (name: string): boolean =>
+  name.startsWith(`${groupPrefix}.`) && !isOfLiving(name.slice(groupPrefix.length + 1), Date.now());
 
 /** End what runners left that died, and remove their groups. What can't be removed yet waits for the next start. */
 const removeLeftovers = async (parents: readonly string[]): Promise<number> => {

@@ -14,6 +14,9 @@ export class GpuError extends Error {
   override readonly name = 'GpuError';
 }
 
+/** Without the runner's own choice of cards: it would show only those, numbered anew. */
+export const smiEnv = (): NodeJS.ProcessEnv => ({ ...openEnv(process.env), CUDA_VISIBLE_DEVICES: undefined });
+
 /** Asks for the cards. Errors: GpuError. */
 export type ReadCards = () => Promise<readonly MeasuredCard[]>;
 
@@ -22,8 +25,7 @@ export const createReadCards = (executable: string | undefined, timeout = limitM
   if (executable === undefined) return () => Promise.resolve([]);
   const ask = async (...args: readonly string[]): Promise<string> => {
     const { stdout } = await run(executable, args, {
-      // It would show only the cards that the runner may use, numbered anew.
-      env: { ...openEnv(process.env), CUDA_VISIBLE_DEVICES: undefined },
+      env: smiEnv(),
       timeout,
       killSignal: 'SIGKILL',
       maxBuffer: 64 * 2 ** 20,

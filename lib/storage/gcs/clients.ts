@@ -20,6 +20,17 @@ interface ServiceAccount {
   readonly private_key_id?: string;
 }
 
+/** A service account as Google's JSON has it; undefined where the text is none. */
+export const serviceAccountOf = (text: string): GcsCredentials | undefined => {
+  try {
+    const value = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
+    const { client_email: email, private_key: key } = value ?? {};
+    return typeof email === 'string' && typeof key === 'string' ? { type: 'service-account', json: text } : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 const scopes = ['https://www.googleapis.com/auth/devstorage.full_control'];
 const emulator = 'STORAGE_EMULATOR_HOST';
 

@@ -12,6 +12,7 @@ const families = <const T extends Readonly<Record<string, FamilyRow>>>(rows: T):
 
 const queue = ['queue_type', 'queue_name'] as const;
 const byExperiment = ['host', ...queue, 'project', 'experiment'] as const;
+const gpu = ['gpu', 'name'] as const;
 const seconds = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 14_400, 86_400] as const;
 
 /**
@@ -98,6 +99,22 @@ export const metricFamilies = families({
     help: 'Whether the connection to a broker stands: 1, or 0.',
     labels: ['queue_type', 'broker'],
   },
+  runner_cache_requests_total: {
+    type: 'counter',
+    help: 'Artifacts that were asked for in the cache, by what came of it: hit, miss, damaged.',
+    labels: ['result'],
+  },
+  runner_cache_served_bytes_total: { type: 'counter', help: 'Bytes of artifacts that the cache gave.', labels: [] },
+  runner_cache_evicted_bytes_total: {
+    type: 'counter',
+    help: 'Bytes that were taken out of the cache to make room.',
+    labels: [],
+  },
+  runner_environments_total: {
+    type: 'counter',
+    help: 'Shared Python environments that were built, found changed, or evicted.',
+    labels: ['change'],
+  },
   runner_events_dropped_total: {
     type: 'counter',
     help: 'Events that an event sink did not take.',
@@ -112,6 +129,15 @@ export const metricFamilies = families({
   runner_disk_capacity_bytes: { type: 'gauge', help: 'Disk for experiments in all.', labels: [] },
   runner_disk_free_bytes: { type: 'gauge', help: 'Disk that nobody holds.', labels: [] },
   runner_disk_granted_bytes: { type: 'gauge', help: 'Disk that attempts hold.', labels: [] },
+  runner_gpus_capacity: { type: 'gauge', help: 'GPUs and MIG instances that are seen.', labels: [] },
+  runner_gpus_free: { type: 'gauge', help: 'GPUs and MIG instances that can be granted now.', labels: [] },
+  runner_gpus_granted: { type: 'gauge', help: 'GPUs and MIG instances that attempts hold.', labels: [] },
+  runner_gpu_memory_capacity_bytes: { type: 'gauge', help: 'Memory of a GPU or MIG instance.', labels: gpu },
+  runner_gpu_memory_used_bytes: {
+    type: 'gauge',
+    help: 'Memory in use on a GPU or MIG instance that an attempt holds, 0 while none does.',
+    labels: gpu,
+  },
   process_cpu_seconds_total: { type: 'counter', help: 'CPU time of the runner itself, user and system.', labels: [] },
   process_resident_memory_bytes: { type: 'gauge', help: 'Resident memory of the runner itself.', labels: [] },
   process_start_time_seconds: { type: 'gauge', help: 'When the runner started, since the epoch.', labels: [] },

@@ -95,6 +95,27 @@ export const observeEvents = (events$: Observable<RunnerEvent>, metrics: Metrics
       case 'store-retry':
         metrics.add('runner_store_retries_total', { operation: text(fields['operation']) });
         break;
+      case 'cache-hit':
+        metrics.add('runner_cache_hits', { host, hash: text(fields['hash']) });
+        metrics.add('runner_cache_requests_total', { result: 'hit' });
+        metrics.add('runner_cache_served_bytes_total', {}, number(fields['bytes']));
+        break;
+      case 'cache-miss':
+        // Where the store tells no etag there is no hash.
+        metrics.add('runner_cache_misses', { host, hash: text(fields['hash']) });
+        metrics.add('runner_cache_requests_total', { result: 'miss' });
+        break;
+      case 'cache-damaged':
+        metrics.add('runner_cache_requests_total', { result: 'damaged' });
+        break;
+      case 'cache-evicted':
+        metrics.add('runner_cache_evicted_bytes_total', {}, number(fields['bytes']));
+        break;
+      case 'environment-built':
+      case 'environment-changed':
+      case 'environment-evicted':
+        metrics.add('runner_environments_total', { change: event.event.replace('environment-', '') });
+        break;
       case 'sink-back':
         metrics.add('runner_events_dropped_total', { sink: text(fields['sink']) }, number(fields['dropped']));
         break;

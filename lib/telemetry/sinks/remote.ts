@@ -1,20 +1,14 @@
-import { jsonFormat, type EventFormat } from '../json-format.ts';
+import type { EventFormat } from '../json-format.ts';
 import type { LineWriter, LineWriterOptions } from '../line-writer.ts';
 import type { RemotePlace } from './remote-place.ts';
 
-/** How events are written to a place. */
-export const remoteFormat = async (place: RemotePlace, runner: string): Promise<EventFormat> => {
-  switch (place.type) {
-    case 'syslog':
-      return (await import('./syslog-format.ts')).syslogFormat(runner, place.protocol === 'tcp');
-    case 'package':
-      return (await import('./pino-format.ts')).pinoFormat(runner);
-    case 'tcp':
-    case 'http':
-      return jsonFormat(runner);
-    default:
-      return place satisfies never;
-  }
+/** How events are written to a place that does not have them as the others. */
+export const remoteFormat = async (
+  place: Extract<RemotePlace, { readonly type: 'syslog' | 'package' }>,
+  runner: string,
+): Promise<EventFormat> => {
+  if (place.type === 'package') return (await import('./pino-format.ts')).pinoFormat(runner);
+  return (await import('./syslog-format.ts')).syslogFormat(runner, place.protocol === 'tcp');
 };
 
 /** Each kind is loaded when it is asked for. Errors: those of createPackageWriter. */

@@ -5,6 +5,7 @@ import { StoreError } from '../../errors.ts';
 import { orAborted } from '../../flow/wait.ts';
 import type { PreparedAttempt } from '../../model/attempt.ts';
 import { withLock } from '../../resources/lock.ts';
+import { ownProcess } from '../../resources/process-identity.ts';
 import type { ObjectLocation, StoredObject } from '../../storage/object-store.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { DiskBudget } from '../disk-budget.ts';
@@ -12,7 +13,6 @@ import { removeTree } from '../remove-tree.ts';
 import { copyTree } from './copy-tree.ts';
 import { damageOf, makeDurable, readManifest, touch, treeOf, writeManifest, type Manifest } from './manifest.ts';
 import type { Overlays } from './overlay.ts';
-import { ownOwner } from './owner.ts';
 import { hashOf, type CachePlaces } from './places.ts';
 import { makeRoom, openPlaces, retireEntry } from './room.ts';
 import { markUse } from './users.ts';
@@ -90,7 +90,7 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
     }
   };
   const noteEtag = (wanted: Wanted, etag: string) => {
-    const draft = join(places.staging, `${ownOwner}-${randomUUID()}`);
+    const draft = join(places.staging, `${ownProcess}~${randomUUID()}`);
     writeFileSync(draft, etag);
     renameSync(draft, join(places.etags, locationOf(wanted)));
   };
@@ -189,7 +189,7 @@ export const createArtifactCache = async (use: CacheContext): Promise<ArtifactCa
     }
     const hash = hashFor(wanted, etag);
     miss('it was not there', hash);
-    const staged = join(places.staging, `${ownOwner}-${randomUUID()}`);
+    const staged = join(places.staging, `${ownProcess}~${randomUUID()}`);
     try {
       mkdirSync(treeOf(staged), { recursive: true });
       const bytes = await wanted.unpack(object, treeOf(staged), budget);

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 import { removeTree } from '../remove-tree.ts';
-import { isAlive, ownOwner } from './owner.ts';
+import { changedAtMs } from './users.ts';
 
 const run = promisify(execFile);
 
@@ -48,8 +49,11 @@ const sourcePrefix = 'studioml-runner-';
 
 /** Take away what runners left that died: their mounts, and what was written in them. */
 const removeLeftovers = async (directory: string): Promise<void> => {
-  for (const { at, owner } of mounted(sourcePrefix)) if (!isAlive(owner)) await unmount(at);
-  for (const name of readdirSync(directory)) if (!isAlive(name)) await removeTree(join(directory, name));
+  for (const { at, owner } of mounted(sourcePrefix)) if (!isOfLiving(owner, Date.now())) await unmount(at);
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (!isOfLiving(name, changedAtMs(path))) await removeTree(path);
+  }
 };
 
 /**
@@ -62,14 +66,14 @@ export const openOverlays = async (directory: string): Promise<Overlays | undefi
   await removeLeftovers(directory);
   const mountWith = async (options: string, lower: string, at: string): Promise<() => Promise<void>> => {
     if (special.test(lower)) throw new Error(`its path can't be told to mount: ${lower}`);
-    const place = join(directory, `${ownOwner}-${randomUUID()}`);
+    const place = join(directory, `${ownProcess}~${randomUUID()}`);
     const [upper, work] = [join(place, 'upper'), join(place, 'work')];
     mkdirSync(place, { mode: 0o755 });
     mkdirSync(upper, { mode: 0o755 });
     mkdirSync(work);
     const told = `lowerdir=${lower},upperdir=${upper},workdir=${work}${options === '' ? '' : `,${options}`}`;
     try {
-      await run('mount', ['-t', 'overlay', `${sourcePrefix}${ownOwner}`, '-o', told, at]);
+      await run('mount', ['-t', 'overlay', `${sourcePrefix}${ownProcess}`, '-o', told, at]);
     } catch (error) {
       await removeTree(place);
       throw error;
@@ -80,7 +84,7 @@ export const openOverlays = async (directory: string): Promise<Overlays | undefi
     };
   };
 
-  const probe = join(directory, `${ownOwner}-probe`);
+  const probe = join(directory, `${ownProcess}~probe`);
   const [lower, at] = [join(probe, 'lower'), join(probe, 'at')];
   try {
     for (const one of [probe, lower, at]) mkdirSync(one);

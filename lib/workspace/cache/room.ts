@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { removeTree } from '../remove-tree.ts';
 import { readManifest, usedAtMs } from './manifest.ts';
-import { ownOwner, isAlive } from './owner.ts';
 import type { CachePlaces } from './places.ts';
-import { isUsed } from './users.ts';
+import { changedAtMs, isUsed } from './users.ts';
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 const setAside = (places: CachePlaces, hash: string): string | undefined => {
-  const aside = join(places.removing, `${ownOwner}-${randomUUID()}`);
+  const aside = join(places.removing, `${ownProcess}~${randomUUID()}`);
   try {
     renameSync(join(places.entries, hash), aside);
     return aside;
@@ -87,6 +87,9 @@ export const heldBytes = (places: CachePlaces): number => entriesIn(places).redu
 export const openPlaces = async (places: CachePlaces): Promise<void> => {
   for (const directory of Object.values(places)) mkdirSync(directory as string, { recursive: true, mode: 0o700 });
   for (const directory of [places.staging, places.removing]) {
-    for (const name of readdirSync(directory)) if (!isAlive(name)) await removeTree(join(directory, name));
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
+      if (!isOfLiving(name, changedAtMs(path))) await removeTree(path);
+    }
   }
 };

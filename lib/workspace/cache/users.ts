@@ -1,13 +1,13 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isAlive, ownOwner } from './owner.ts';
+import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 
 let last = 0;
 
 /** Say that an entry is used. Out: takes that back. */
 export const markUse = (users: string, hash: string): (() => void) => {
   const directory = join(users, hash);
-  const mark = join(directory, `${ownOwner}-${String(++last)}`);
+  const mark = join(directory, `${ownProcess}~${String(++last)}`);
   const write = () => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(mark, '');
@@ -22,6 +22,9 @@ export const markUse = (users: string, hash: string): (() => void) => {
   return () => rmSync(mark, { force: true });
 };
 
+/** When something was changed last, ms since the epoch; 0 where it is gone. */
+export const changedAtMs = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
 /** Whether somebody uses an entry who lives; marks of the dead go. */
 export const isUsed = (users: string, hash: string): boolean => {
   const directory = join(users, hash);
@@ -31,7 +34,7 @@ export const isUsed = (users: string, hash: string): boolean => {
   } catch {
     return false;
   }
-  const live = marks.filter(isAlive);
+  const live = marks.filter(mark => isOfLiving(mark, changedAtMs(join(directory, mark))));
   for (const mark of marks) if (!live.includes(mark)) rmSync(join(directory, mark), { force: true });
   try {
     if (live.length === 0) rmdirSync(directory);

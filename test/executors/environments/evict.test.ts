@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { evict } from '../../../lib/executors/environments/evict.ts';
 import { createTrees, type Tree } from '../../../lib/executors/environments/trees.ts';
-import { ownProcess } from '../../../lib/executors/environments/uses.ts';
+import { ownProcess } from '../../../lib/resources/process-identity.ts';
 
 /** Three trees of 100 bytes, used at the seconds 1, 2, 3. */
 const scene = async (t: Test) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { openCards, type CardsSettings } from '../../../lib/resources/gpu/cards.ts';
+import { openCards, type CardsSettings } from '../../../lib/resources/gpu/open-cards.ts';
 import type { MeasuredCard } from '../../../lib/resources/gpu/parse.ts';
 import { Ledger } from '../../../lib/resources/ledger.ts';
 import type { Grant } from '../../../lib/model/resources.ts';
@@ -68,6 +68,48 @@ t.test('memory that a run has used is its own, and its peak is told', async t =>
   await cards.refresh();
   t.equal(taken?.peakBytes(), 12 * gib);
   t.strictSame(names(), ['gpus-found'], 'it is no stranger');
+  taken?.release();
+  cards.close();
+});
+
+t.test('while a card is held its memory is followed, and only then', async t => {
+  const followers = new Set<(uuid: string, usedBytes: number) => void>();
+  const { cards } = await scene([t4, v100], {
+    followMemory: tell => {
+      followers.add(tell);
+      return () => followers.delete(tell);
+    },
+  });
+  const tell = (uuid: string, usedBytes: number) => {
+    for (const one of followers) one(uuid, usedBytes);
+  };
+  t.equal(followers.size, 0);
+  const first = cards.take(asking({ gpus: 1 }));
+  const second = cards.take(asking({ gpus: 1 }));
+  t.equal(followers.size, 1, 'one serves all');
+  tell('GPU-t4', 3 * gib);
+  tell('GPU-t4', gib);
+  tell('GPU-v100', 2 * gib);
+  tell('GPU-other', 9 * gib);
+  t.strictSame([first?.peakBytes(), second?.peakBytes()], [3 * gib, 2 * gib]);
+  t.match(cards.states, [
+    { uuid: 'GPU-t4', isHeld: true, isFree: false, usedBytes: gib },
+    { uuid: 'GPU-v100', isHeld: true, isFree: false, usedBytes: 2 * gib },
+  ]);
+  first?.release();
+  t.equal(followers.size, 1);
+  second?.release();
+  t.equal(followers.size, 0);
+  t.equal(first?.peakBytes(), 3 * gib, 'it is still told of who has ended');
+  t.match(cards.states, [{ isHeld: false, isFree: true, usedBytes: 0 }, { isFree: true }]);
+  cards.close();
+});
+
+t.test('MIG instances are looked at by themselves', async t => {
+  const instance = card('MIG-1', 'NVIDIA A100', { part: { of: 'GPU-a', ofMemoryBytes: 40 * gib } });
+  const { cards } = await scene([instance], { followMemory: () => t.fail('it knows nothing of them') as never });
+  const taken = cards.take(asking({ gpus: 1 }));
+  t.strictSame(taken?.uuids, ['MIG-1']);
   taken?.release();
   cards.close();
 });

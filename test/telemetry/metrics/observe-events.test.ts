@@ -45,6 +45,27 @@ t.test('a message that is given back counts as left alone, not as completed', as
   t.notOk(has(`runner_project_completed${byExperiment} 1`));
 });
 
+t.test('what the cache and the environments do is counted', async t => {
+  const { emit, has } = scene();
+  const one = { artifact: 'data', object: 's3://h/b/k', hash: 'abc' };
+  emit('cache-miss', { ...one, why: 'it was not there' }, about);
+  for (let i = 0; i < 2; i++) emit('cache-hit', { ...one, bytes: 100, by: 'copy', durationMs: 1 }, about);
+  emit('cache-damaged', { object: 'o', hash: 'abc', why: 'x' }, about);
+  emit('cache-evicted', { hash: 'abc', bytes: 50 });
+  emit('environment-built', { environment: 'e', packages: 1, bytes: 1, durationMs: 1 }, about);
+  for (const line of [
+    'runner_cache_hits{host="h",hash="abc"} 2',
+    'runner_cache_misses{host="h",hash="abc"} 1',
+    'runner_cache_requests_total{result="hit"} 2',
+    'runner_cache_requests_total{result="miss"} 1',
+    'runner_cache_requests_total{result="damaged"} 1',
+    'runner_cache_served_bytes_total 200',
+    'runner_cache_evicted_bytes_total 50',
+    'runner_environments_total{change="built"} 1',
+  ])
+    t.ok(has(line), line);
+});
+
 t.test('brokers, looks, retries and lost events are counted', async t => {
   const { emit, has } = scene();
   emit('broker-lost', { kind: 'rabbitmq', broker: 'b', error: 'x', retryMs: 1 });

@@ -166,5 +166,5 @@ t.test('a pino transport package is used by its name; one that is not there is t
   const options = { url: 'http://127.0.0.1:1/v1/logs' };
   const sinks = await open(bus, { type: 'package', name: 'pino-opentelemetry-transport', options });
   say(bus, 'nobody listens');
-  t.same(await sinks.close(), new Map(), 'the transport has it');
+  t.same(await sinks.close(60_000), new Map(), 'the transport has it');
 });
