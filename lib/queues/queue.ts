@@ -32,6 +32,8 @@ export interface QueueBroker {
    * first report. Absent: this kind of queue has no responses.
    */
   reporter?(name: string): Reporter;
+  /** There is no room for anything more: its queues' `wait` hands over no message until then, as far as the broker can help it. */
+  quiet?(until: Promise<void>): void;
   /** How much work there is, for who scales the runners. Absent: see WorkQueue.depth. Errors: what the broker says. */
   count?(names: readonly string[], signal: AbortSignal): Promise<QueueCounts>;
   /** Let go of everything; deliveries not settled go back by themselves. Idempotent. */

@@ -9,6 +9,14 @@ export interface Credits {
   acquire(queue: string, signal: AbortSignal): Promise<Credit>;
 }
 
+/** Who hears of what becomes of messages before they are taken. */
+export interface TakeNextHears {
+  /** A queue is asked for a message. */
+  readonly onAsked?: (queue: WorkQueue) => void;
+  /** A broker handed over a message that there was no credit for: it is held for one, or it goes back. */
+  readonly onUnasked?: (queue: WorkQueue, state: 'held' | 'returned') => void;
+}
+
 /** How long a message that a broker handed over unasked waits for room before it is given back. */
 const unaskedWaitMs = 1000;
 
@@ -22,15 +30,15 @@ const unaskedWaitMs = 1000;
  *                           others go back at once; then this queue waits for a credit before it listens again
  *
  * So at most one delivery more than there are credits is ever held.
- * @param onAsked hears of each time that a queue is asked for a message
  */
-export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => void = () => undefined) => {
+export const createTakeNext = (credits: Credits, { onAsked, onUnasked }: TakeNextHears = {}) => {
   let unaskedHeld = false;
 
   const cover = async (queue: WorkQueue, signal: AbortSignal): Promise<Credit | undefined> => {
     const now = credits.tryAcquire(queueId(queue));
     if (now || unaskedHeld || signal.aborted) return now;
     unaskedHeld = true;
+    onUnasked?.(queue, 'held');
     try {
       return await within(unaskedWaitMs, until => credits.acquire(queueId(queue), until), signal);
     } catch {
@@ -46,7 +54,7 @@ export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => 
     const credit = await credits.acquire(queueId(queue), signal);
     let delivery: Delivery | undefined;
     try {
-      onAsked(queue);
+      onAsked?.(queue);
       delivery = await queue.receive(signal);
     } finally {
       if (!delivery) credit.release();
@@ -57,6 +65,7 @@ export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => 
     if (!unasked) return undefined;
     const late = await cover(queue, signal);
     if (late) return { delivery: unasked, credit: late };
+    onUnasked?.(queue, 'returned');
     await giveBack(unasked);
     return undefined;
   };

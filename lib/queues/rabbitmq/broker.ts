@@ -87,6 +87,7 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
         spares,
         asking,
       }),
+    quiet: alarms.quiet,
     reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
     ...(managementUrl && {
       count: (names: readonly string[], signal: AbortSignal) =>

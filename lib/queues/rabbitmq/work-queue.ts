@@ -187,6 +187,10 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       for (;;) {
         const live = await asking(() => empty(signal));
         if (live === undefined) return undefined;
+        if (alarms.isQuiet) {
+          await alarms.rest(signal);
+          continue;
+        }
         try {
           const rung = await alarms.wait(live, name, signal);
           if (rung === undefined) throw new QueueGone(queue);
