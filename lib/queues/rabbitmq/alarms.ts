@@ -2,7 +2,7 @@ import type { ConsumeMessage } from 'amqplib';
 import { sleep } from '../../flow/wait.ts';
 import { alarm } from './alarm.ts';
 import type { LiveConnection } from './connection.ts';
-import { patience } from './patience.ts';
+import { patienceArguments } from './patience.ts';
 import { closeWorkChannel, giveBackOn, type WorkChannel } from './work-channel.ts';
 
 /** Alarms on one channel. A broker allows 2047 channels a connection unless told otherwise, and each costs it processes. */
@@ -139,7 +139,7 @@ export const createAlarms = (openChannel: (live: LiveConnection) => Promise<Work
       try {
         const { channel, inTurn, leased, ended } = one;
         const hush = one.hush.signal;
-        const consumer = { queue, arguments: leased ? {} : patience(live.model) };
+        const consumer = { queue, arguments: leased ? {} : patienceArguments(live.model) };
         const message = await alarm({ channel, inTurn, ...consumer, giveBack: giveBackOn(one), ended, hush, signal });
         if (message === undefined) return undefined;
         one.out += 1;
