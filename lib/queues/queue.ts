@@ -10,6 +10,8 @@ export interface QueueCounts {
   readonly waiting: ReadonlyMap<string, number>;
   /** In the hands of all runners, this one too; undefined where that can't be told. */
   readonly leased?: number;
+  /** The same by queue, as far as that can be told. */
+  readonly leasedBy?: ReadonlyMap<string, number>;
 }
 
 /** One connected broker (or one directory of queues): finds work queues, opens each. Close it when the runner stops. */
