@@ -14,14 +14,14 @@ export const standsBack = async (t: Test, scene: OutageScene, wakes: 'late' | 't
   const [first] = await scene.running();
   const other = await scene.runner();
   stopped.signal('SIGSTOP');
-  const [, second] = await scene.running(2, 60_000);
+  const [, second] = await scene.running(2, 90_000);
   t.not(first, second);
   // By the time that the stopped one goes on both programs have ended, or do so just then, and only the other may have told.
   if (wakes === 'together') stopped.signal('SIGCONT');
   scene.letEnd();
   t.match(await settledBy(other, key), { settlement: 'accept', cause: 'completed' });
   stopped.signal('SIGCONT');
-  t.match(await settledBy(stopped, key), { settlement: 'none', cause: 'lease-lost' }, 'it says why it stood back');
+  t.match(await settledBy(stopped, key, 120_000), { settlement: 'none', cause: 'lease-lost' }, 'it says why it stood back');
   t.equal(printedIn(await scene.output(key)), `ran as ${String(second)}\n`, 'the results of the newer attempt stand');
   t.equal(settlementsOf(other, key).length, 1);
   t.match(await scene.fence(key), { attempt: 2, state: 'done' });
