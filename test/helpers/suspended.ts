@@ -21,7 +21,11 @@ export const standsBack = async (t: Test, scene: OutageScene, wakes: 'late' | 't
   scene.letEnd();
   t.match(await settledBy(other, key), { settlement: 'accept', cause: 'completed' });
   stopped.signal('SIGCONT');
-  t.match(await settledBy(stopped, key, 120_000), { settlement: 'none', cause: 'lease-lost' }, 'it says why it stood back');
+  t.match(
+    await settledBy(stopped, key, 120_000),
+    { settlement: 'none', cause: 'lease-lost' },
+    'it says why it stood back',
+  );
   t.equal(printedIn(await scene.output(key)), `ran as ${String(second)}\n`, 'the results of the newer attempt stand');
   t.equal(settlementsOf(other, key).length, 1);
   t.match(await scene.fence(key), { attempt: 2, state: 'done' });
