@@ -12,7 +12,7 @@ import { startRabbitmq } from '../helpers/private-rabbitmq.ts';
 /** The broker gives up on a delivery that is held for this long: shorter than the experiments here. */
 const consumerTimeoutMs = 5000;
 
-t.test('an experiment runs on through what its broker goes through', { timeout: 110_000 }, async t => {
+t.test('an experiment runs on through what its broker goes through', { timeout: 230_000 }, async t => {
   const rabbitmq = await startRabbitmq(t, consumerTimeoutMs);
   if (!rabbitmq) return;
 
