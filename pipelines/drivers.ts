@@ -35,6 +35,7 @@ import { gpusOf } from './gpus.ts';
 import { openKeys, type Keys } from './keys.ts';
 import { measure, openLimits } from './machine.ts';
 import type { QueueContext } from './queue.ts';
+import { createQuiet } from './quiet.ts';
 import { recordsOf } from './records.ts';
 
 /** After so many releases in a row a queue is left alone for the longest time. Source: spec "Settling". */
@@ -90,7 +91,9 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const environmentsDirectory = join(home, 'environments');
   const { total, environmentsBytes } = await measure(options, environmentsDirectory, cached?.onDisk);
   const ledger = new Ledger(total, await gpusOf(options, emit));
-  const demand = new Demand(ledger);
+  let brokers: readonly QueueBroker[] = [];
+  const quiet = createQuiet(() => brokers);
+  const demand = new Demand(ledger, { onFull: quiet.onFull });
   const quarantine = createQuarantine({
     emit,
     pause: () => {
@@ -104,7 +107,14 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     probe: ledger.cards.refresh,
   });
   const passage = createPassage();
-  const takeNext = createTakeNext(demand, settings.onAsked, passage);
+  const hears = {
+    ...(settings.onAsked ? { onAsked: settings.onAsked } : {}),
+    onUnasked: (queue: QueueName, state: string) => {
+      emit('message-unasked', { state }, { queue: queue.name });
+      if (state === 'returned') quiet.onReturned();
+    },
+  };
+  const takeNext = createTakeNext(demand, hears, passage);
   const live = createLiveAttempts();
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
@@ -165,6 +175,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     now: Date.now,
   });
 
+  brokers = settings.queues === false ? [] : await brokersOf(options, emit);
   return {
     ledger,
     keys,
@@ -172,7 +183,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     delays,
     quarantine,
     live,
-    brokers: settings.queues === false ? [] : await brokersOf(options, emit),
+    brokers,
     contextFor: (_queue, stop, { now = Date.now, holdMs = 1000, reporter } = {}) => {
       const records = recordsOf({
         emit,

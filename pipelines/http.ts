@@ -70,7 +70,7 @@ export const routesOf = (runner: () => Asked | undefined): readonly Route[] => {
       open: true,
       answer: scale(({ queues }, { queue }) => {
         const found = queues.filter(({ name }) => name === queue);
-        const [first = { kind: null, name: queue, waiting: 0, running: 0, total: 0 }] = found;
+        const [first = { kind: null, name: queue, waiting: 0, leased: 0, running: 0, total: 0 }] = found;
         return json(first, found.length > 0 ? 200 : 404);
       }),
     },

@@ -5,8 +5,11 @@ import type { BrokerQueues } from './runner.ts';
 /** Work of one queue. `waiting` is null where the broker can't tell. */
 export interface QueueScale extends QueueName {
   readonly waiting: number | null;
+  /** In the hands of all runners, as far as the broker tells; this runner's own at least. */
+  readonly leased: number;
   /** Its experiments that hold resources of this runner. */
   readonly running: number;
+  /** What waits and what is leased. */
   readonly total: number;
 }
 
@@ -56,11 +59,13 @@ export const scaleOf = async (
   const counted = await Promise.all(
     brokers.map(async ({ broker, queues }) => {
       const names = queues.map(({ name }) => name);
-      const { waiting, leased } = await (broker.count?.(names, signal) ?? countOneByOne(broker, names, signal));
+      const { waiting, leased, leasedBy } = await (broker.count?.(names, signal) ??
+        countOneByOne(broker, names, signal));
       const rows = queues.map(({ kind, name }): QueueScale => {
         const here = running(queueId({ kind, name }));
         const waits = waiting.get(name) ?? null;
-        return { kind, name, waiting: waits, running: here, total: (waits ?? 0) + here };
+        const held = Math.max(leasedBy?.get(name) ?? 0, here);
+        return { kind, name, waiting: waits, leased: held, running: here, total: (waits ?? 0) + held };
       });
       const here = sum(rows.map(row => row.running));
       return { rows, leased: Math.max(leased ?? 0, here), running: here };

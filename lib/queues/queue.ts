@@ -10,6 +10,8 @@ export interface QueueCounts {
   readonly waiting: ReadonlyMap<string, number>;
   /** In the hands of all runners, this one too; undefined where that can't be told. */
   readonly leased?: number;
+  /** The same by queue, as far as that can be told. */
+  readonly leasedBy?: ReadonlyMap<string, number>;
 }
 
 /** One connected broker (or one directory of queues): finds work queues, opens each. Close it when the runner stops. */
@@ -32,6 +34,8 @@ export interface QueueBroker {
    * first report. Absent: this kind of queue has no responses.
    */
   reporter?(name: string): Reporter;
+  /** There is no room for anything more: its queues' `wait` hands over no message until then, as far as the broker can help it. */
+  quiet?(until: Promise<void>): void;
   /** How much work there is, for who scales the runners. Absent: see WorkQueue.depth. Errors: what the broker says. */
   count?(names: readonly string[], signal: AbortSignal): Promise<QueueCounts>;
   /** Let go of everything; deliveries not settled go back by themselves. Idempotent. */

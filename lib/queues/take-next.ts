@@ -10,6 +10,14 @@ export interface Credits {
   acquire(queue: string, signal: AbortSignal): Promise<Credit>;
 }
 
+/** Who hears of what becomes of messages before they are taken. */
+export interface TakeNextHears {
+  /** A queue is asked for a message. */
+  readonly onAsked?: (queue: WorkQueue) => void;
+  /** A broker handed over a message that there was no credit for: it is held for one, or it goes back. */
+  readonly onUnasked?: (queue: WorkQueue, state: 'held' | 'returned') => void;
+}
+
 /** How long a message that a broker handed over unasked waits for room before it is given back. */
 const unaskedWaitMs = 1000;
 
@@ -23,12 +31,11 @@ const unaskedWaitMs = 1000;
  *                           others go back at once; then this queue waits for a credit before it listens again
  *
  * So at most one delivery more than there are credits is ever held.
- * @param onAsked hears of each time that a queue is asked for a message
  * @param passage of what is on its way to its start, from the moment that it is asked for
  */
 export const createTakeNext = (
   credits: Credits,
-  onAsked: (queue: WorkQueue) => void = () => undefined,
+  { onAsked, onUnasked }: TakeNextHears = {},
   passage: Passage = createPassage(),
 ) => {
   let unaskedHeld = false;
@@ -37,6 +44,7 @@ export const createTakeNext = (
     const now = credits.tryAcquire(queueId(queue));
     if (now || unaskedHeld || signal.aborted) return now;
     unaskedHeld = true;
+    onUnasked?.(queue, 'held');
     try {
       return await within(unaskedWaitMs, until => credits.acquire(queueId(queue), until), signal);
     } catch {
@@ -53,7 +61,7 @@ export const createTakeNext = (
     const through = passage.enter();
     let delivery: Delivery | undefined;
     try {
-      onAsked(queue);
+      onAsked?.(queue);
       delivery = await queue.receive(signal);
     } finally {
       if (!delivery) {
@@ -67,6 +75,7 @@ export const createTakeNext = (
     if (!unasked) return undefined;
     const late = await cover(queue, signal);
     if (late) return { delivery: unasked, credit: late, through: passage.enter() };
+    onUnasked?.(queue, 'returned');
     await giveBack(unasked);
     return undefined;
   };

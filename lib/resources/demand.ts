@@ -27,6 +27,8 @@ export interface DemandSettings {
   readonly most?: number;
   /** Clock in ms; only differences count. */
   readonly now?: () => number;
+  /** Hears each time that nobody gets a credit any more. @param until resolves when somebody who comes new would get one */
+  readonly onFull?: (until: Promise<void>) => void;
 }
 
 /** What a queue waits for, with the numbers. */
@@ -71,11 +73,15 @@ export class Demand {
   #waiting: Waiting[] = [];
   /** Why no credits are given. */
   readonly #pauses = new Set<string>();
+  readonly #onFull: DemandSettings['onFull'];
+  /** While nobody gets a credit. */
+  #full: PromiseWithResolvers<void> | undefined;
 
-  constructor(ledger: Ledger, { most = 8, now = () => performance.now() }: DemandSettings = {}) {
+  constructor(ledger: Ledger, { most = 8, now = () => performance.now(), onFull }: DemandSettings = {}) {
     this.#ledger = ledger;
     this.#most = most;
     this.#now = now;
+    this.#onFull = onFull;
     ledger.freed$.subscribe(() => {
       this.#serve();
     });
@@ -166,6 +172,7 @@ export class Demand {
   /** Give no more credits until `resume` for the same reason; those that are out stay. */
   pause(why: string): void {
     this.#pauses.add(why);
+    this.#tellRoom();
   }
 
   resume(why: string): void {
@@ -235,6 +242,7 @@ export class Demand {
     if (cards && this.#areCardsSpokenFor(queue, kept)) return undefined;
     const one: Out = { queue, amounts: amountsOf(wanted), cards };
     this.#out.add(one);
+    this.#tellRoom();
     return {
       release: () => {
         if (this.#out.delete(one)) this.#lookAgain();
@@ -254,7 +262,25 @@ export class Demand {
     this.#serve();
   }
 
+  /** Tell when nobody who comes new would get a credit, and when that is over. */
+  #tellRoom(): void {
+    const open = this.#pauses.size === 0 && this.#out.size < this.#most;
+    const free = open && this.#ledger.shortageNow(unknown, this.#reserved(this.#kept())).length === 0;
+    if (free) {
+      this.#full?.resolve();
+      this.#full = undefined;
+    } else if (!this.#full && this.#onFull) {
+      this.#full = Promise.withResolvers<void>();
+      this.#onFull(this.#full.promise);
+    }
+  }
+
   #serve(): void {
+    this.#serveLine();
+    this.#tellRoom();
+  }
+
+  #serveLine(): void {
     if (this.#pauses.size > 0 || this.#waiting.length === 0 || this.#ledger.free.cores < 1) return;
     const passedOver: Waiting[] = [];
     let kept = this.#kept();

@@ -1,21 +1,51 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { connect, type ConfirmChannel } from 'amqplib';
 import { extract } from 'tar-stream';
 import type { Test } from 'tap';
-import { buildRequest } from '../../lib/request/build-request.ts';
+import { buildRequest, type RequestStore } from '../../lib/request/build-request.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
+import type { ObjectStore } from '../../lib/storage/object-store.ts';
 import { eventually } from './eventually.ts';
 import { needService } from './services.ts';
 import { RunnerProcess, type EventLine } from './runner-process.ts';
+import { needS3 } from './s3.ts';
 import { bodyOf, tarOf } from './tars.ts';
 
 export interface OutagePlace {
   readonly url: string;
   readonly managementUrl: string;
 }
+
+/** Where a scene's artifacts and marks are: as requests name it, and as the test looks at it. */
+export interface OutageStore {
+  readonly named: RequestStore;
+  readonly artifacts: ObjectStore;
+  readonly database: ObjectStore;
+}
+
+const directoryStore = (root: string): OutageStore => ({
+  named: { endpoint: root, bucket: 'storage', databaseBucket: 'db' },
+  artifacts: createDirectoryStore({ root: join(root, 'storage') }),
+  database: createDirectoryStore({ root: join(root, 'db') }),
+});
+
+/** A bucket on the real S3 server; undefined where there is none. */
+export const s3Outages = async (t: Test): Promise<OutageStore | undefined> => {
+  const place = await needS3(t);
+  if (!place) return undefined;
+  const { accessKey: access_key, secretAccessKey: secret_access_key } = place.credentials;
+  const { endpoint, bucket } = place;
+  const credentials = { aws: { access_key, secret_access_key } };
+  const objects = place.open();
+  return {
+    named: { endpoint, bucket, databaseBucket: bucket, credentials },
+    artifacts: objects,
+    database: objects,
+  };
+};
 
 const exchange = 'StudioML.topic';
 
@@ -38,12 +68,14 @@ export class OutageScene {
   readonly #place: OutagePlace;
   readonly #root: string;
   readonly #durable: boolean;
+  readonly #store: OutageStore;
 
-  constructor(t: Test, place: OutagePlace, durable = true) {
+  constructor(t: Test, place: OutagePlace, durable = true, store?: OutageStore) {
     this.#t = t;
     this.#place = place;
     this.#durable = durable;
     this.#root = t.testdir({ work: {}, store: { storage: {}, db: {} } });
+    this.#store = store ?? directoryStore(join(this.#root, 'store'));
   }
 
   get #runs(): string {
@@ -86,16 +118,14 @@ export class OutageScene {
   /** A request whose workspace is stored. */
   async request(): Promise<{ readonly key: string; readonly message: string }> {
     const key = randomUUID();
-    const store = join(this.#root, 'store');
     const workspaceKey = `workspaces/${key}.tar`;
-    mkdirSync(join(store, 'storage'), { recursive: true });
     const packed = await tarOf({ name: 'main.py', content: programOf(this.#runs, this.#end) });
-    await createDirectoryStore({ root: join(store, 'storage') }).put(workspaceKey, packed);
+    await this.#store.artifacts.put(workspaceKey, packed);
     const request = buildRequest({
       key,
       filename: 'main.py',
       workspaceKey,
-      store: { endpoint: store, bucket: 'storage', databaseBucket: 'db' },
+      store: this.#store.named,
       timeAddedMs: Date.now(),
     });
     return { key, message: JSON.stringify(request) };
@@ -154,8 +184,7 @@ export class OutageScene {
 
   /** What the stored output says. */
   async output(key: string): Promise<string> {
-    const store = createDirectoryStore({ root: join(this.#root, 'store', 'storage') });
-    const { body } = await store.get(`experiments/${key}/output.tar`);
+    const { body } = await this.#store.artifacts.get(`experiments/${key}/output.tar`);
     for await (const entry of bodyOf(await buffer(body), 64 * 1024).pipe(extract())) {
       if (entry.header.name === 'output') return (await buffer(entry)).toString();
     }
@@ -164,8 +193,7 @@ export class OutageScene {
 
   /** The mark in the metadata store. */
   async fence(key: string): Promise<unknown> {
-    const store = createDirectoryStore({ root: join(this.#root, 'store', 'db') });
-    const { body } = await store.get(`experiments/${key}.attempt`);
+    const { body } = await this.#store.database.get(`experiments/${key}.attempt`);
     return JSON.parse((await buffer(body)).toString());
   }
 
@@ -207,11 +235,11 @@ export const settledBy = (runner: RunnerProcess, key: string, timeoutMs = 60_000
   );
 
 /** A scene on the broker of all tests; undefined where there is none. */
-export const openOutageScene = async (t: Test): Promise<OutageScene | undefined> => {
+export const openOutageScene = async (t: Test, store?: OutageStore): Promise<OutageScene | undefined> => {
   const url = needService(t, 'TEST_AMQP_URL');
   const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
   if (!url || !managementUrl) return undefined;
-  const scene = new OutageScene(t, { url, managementUrl });
+  const scene = new OutageScene(t, { url, managementUrl }, true, store);
   await scene.declare();
   return scene;
 };

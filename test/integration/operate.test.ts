@@ -113,7 +113,7 @@ t.test('health, scale, tail and cancel of a running runner', async t => {
       leased: 1,
       running: 1,
       total: 3,
-      queues: [{ kind: 'directory', name: sceneQueue, waiting: 2, running: 1, total: 3 }],
+      queues: [{ kind: 'directory', name: sceneQueue, waiting: 2, leased: 1, running: 1, total: 3 }],
     });
   });
   t.match(JSON.parse((await ask(`/scale/${sceneQueue}`)).text), { total: 3 });

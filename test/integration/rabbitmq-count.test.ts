@@ -24,7 +24,9 @@ t.test('messages that wait are counted by queue, those in lease queues in all', 
     for (const queue of [name, lease]) await channel.deleteQueue(queue);
     await connection.close();
   });
-  for (const queue of [name, name, lease]) channel.sendToQueue(queue, Buffer.from('x'));
+  for (const queue of [name, name]) channel.sendToQueue(queue, Buffer.from('x'));
+  // More than others on this broker hold just then.
+  for (let i = 0; i < 500; i++) channel.sendToQueue(lease, Buffer.from('x'));
   await channel.waitForConfirms();
   await eventually(
     async () => {
@@ -34,4 +36,41 @@ t.test('messages that wait are counted by queue, those in lease queues in all', 
     },
     { timeoutMs: 60_000, everyMs: 500 },
   );
+});
+
+t.test('work that three runners hold is counted at its queue, whoever asks', async t => {
+  const url = needService(t, 'TEST_AMQP_URL');
+  const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
+  if (!url || !managementUrl) return;
+  const { username, password } = new URL(url);
+  const management = new URL(managementUrl);
+  Object.assign(management, { username, password });
+  const connection = await connect(url);
+  const channel = await connection.createConfirmChannel();
+  const [name, other] = [`rmq_count_${randomUUID()}`, `rmq_count_${randomUUID()}`];
+  for (const queue of [name, other]) await channel.assertQueue(queue, { durable: true });
+  const settings = { url, managementUrl: management.href, queues: [], emit: () => undefined };
+  const brokers = Array.from({ length: 4 }, () => createRabbitmqBroker(settings));
+  t.teardown(async () => {
+    for (const broker of brokers) await broker.close();
+    for (const queue of [name, other]) await channel.deleteQueue(queue);
+    await connection.close();
+  });
+  for (const queue of [name, name, name, other]) channel.sendToQueue(queue, Buffer.from('x'));
+  await channel.waitForConfirms();
+  const begin = async (index: number, queue: string) => {
+    const delivery = await brokers[index]?.open(queue).receive(AbortSignal.timeout(30_000));
+    await delivery?.begin(1, `key ${String(index)}`);
+    return delivery;
+  };
+  const held = await Promise.all([0, 1, 2].map(index => begin(index, name)));
+  const elsewhere = await begin(0, other);
+  const told = async () => {
+    const counted = await brokers[3]?.count?.([name], AbortSignal.timeout(10_000));
+    return [counted?.waiting.get(name), counted?.leasedBy?.get(name)];
+  };
+  await eventually(async () => assert.deepEqual(await told(), [0, 3]), { timeoutMs: 60_000, everyMs: 500 });
+  await held[0]?.settle({ type: 'accept' });
+  await eventually(async () => assert.deepEqual(await told(), [0, 2]), { timeoutMs: 60_000, everyMs: 500 });
+  for (const delivery of [held[1], held[2], elsewhere]) await delivery?.settle({ type: 'accept' });
 });

@@ -139,11 +139,44 @@ t.test('five cuts while a queue is waited for: it carries on, each message once'
   t.strictSame(seen, [...Array.from({ length: 5 }, (_, i) => String(i + 1)), 'last']);
 });
 
-t.test('a dead letter queue that is there already, made otherwise, fails that settlement and no other', async t => {
+for (const [words, how] of [
+  ['not durable', { durable: false }],
+  ['a quorum queue', { durable: true, arguments: { 'x-queue-type': 'quorum' } }],
+  ['made by hand without a type', { durable: true }],
+] as const) {
+  t.test(`a dead letter queue that is there already, ${words}, is used as it is`, async t => {
+    const scene = await openScene(t);
+    if (!scene) return;
+    const { queue, channel, name, publish } = scene;
+    await channel.assertQueue(deadQueueOf(name), how);
+    await publish('poison');
+    const poison = await queue.receive(never);
+    await poison?.settle({ type: 'reject', reason: 'malformed', message: 'no', history: [] });
+    const letter = await channel.get(deadQueueOf(name), { noAck: true });
+    t.match(letter, { content: Buffer.from('poison') });
+  });
+}
+
+t.test('a dead letter queue of the runner is classic, whatever queues are where nothing is said', async t => {
   const scene = await openScene(t);
   if (!scene) return;
   const { queue, channel, name, publish } = scene;
-  await channel.assertQueue(deadQueueOf(name), { durable: false });
+  await publish('poison');
+  const poison = await queue.receive(never);
+  await poison?.settle({ type: 'reject', reason: 'malformed', message: 'no', history: [] });
+  // The broker refuses another declaration than the one it was made by.
+  const same = await channel.assertQueue(deadQueueOf(name), {
+    durable: true,
+    arguments: { 'x-queue-type': 'classic' },
+  });
+  t.equal(same.messageCount, 1);
+});
+
+t.test('a dead letter queue that somebody keeps to himself fails that settlement and no other', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { queue, channel, name, publish } = scene;
+  await channel.assertQueue(deadQueueOf(name), { durable: false, exclusive: true });
   await publish('poison');
   const poison = await queue.receive(never);
   await t.rejects(

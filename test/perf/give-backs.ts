@@ -1,29 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLine, RunnerProcess } from '../helpers/runner-process.ts';
 import type { Bench } from './bench.ts';
 import { isSettled, Load } from './load.ts';
 
-const queues = 1000;
+/** GIVE_BACKS_QUEUES: fewer, for a look whether it works. */
+const queues = Number(process.env['GIVE_BACKS_QUEUES'] ?? 1000);
 const each = 5;
 const slots = 2;
 const timeoutMs = 3_600_000;
+/** Until the runners wait for every queue. */
+const settleMs = 15_000;
 
-/** The most deliveries that a runner held at once which it had not admitted, as its events tell. */
+/** The most messages that a runner had in hand and not admitted, as its events tell. One that comes unasked has no attempt yet. */
 const mostHeld = (events: readonly EventLine[]): number => {
   const held = new Set<unknown>();
   let most = 0;
-  for (const { event, attempt } of events) {
-    if (event === 'message-taken') held.add(attempt);
-    if (event === 'admitted' || event === 'settled') held.delete(attempt);
+  for (const { event, queue, attempt, state } of events) {
+    if (event === 'message-unasked') {
+      if (state === 'held') held.add(queue);
+      else held.delete(queue);
+    } else if (event === 'message-taken') {
+      held.delete(queue);
+      held.add(attempt);
+    } else if (event === 'admitted' || event === 'settled') held.delete(attempt);
     most = Math.max(most, held.size);
   }
   return most;
 };
 
-/** A thousand queues with five experiments each and two runners: what is taken and given back, and what is held in vain. */
+/** What went back to its queue: after it was taken, or as soon as it came. */
+const isRelease = ({ event, settlement, state }: EventLine): boolean =>
+  (event === 'settled' && settlement === 'release') || (event === 'message-unasked' && state === 'returned');
+
+/**
+ * A thousand queues with five experiments each, published while two runners wait for all of them: what is taken and given back, and what is held in vain.
+ */
 export const bench: Bench = {
   name: 'give-backs',
   async run() {
-    const load = await Load.open();
+    const load = await Load.open('directory');
     try {
       for (let i = 0; i < queues; i++) await load.queue();
       const runners: RunnerProcess[] = [];
@@ -31,6 +46,7 @@ export const bench: Bench = {
         const env = { DEBUG: 'true', WORKING_DIR: `${load.directory}/${name}` };
         runners.push(await load.runner(slots, env));
       }
+      await sleep(settleMs);
       const total = queues * each;
       let done = 0;
       const all = new Promise<void>((resolve, reject) => {
@@ -44,10 +60,11 @@ export const bench: Bench = {
           });
       });
       for (let round = 0; round < each; round++)
-        for (const queue of load.queues) await load.publish(queue, 'nothing.py', { resources: { cpus: 1 } });
+        for (const queue of load.queues)
+          await load.publish(queue, 'nothing.py', { resources: { cpus: 1 }, lifetime: '24h' });
       await all;
       const events = runners.flatMap(runner => runner.events);
-      const releases = events.filter(one => one.event === 'settled' && one['settlement'] === 'release').length;
+      const releases = events.filter(isRelease).length;
       const held = Math.max(...runners.map(runner => mostHeld(runner.events)));
       return [
         {

@@ -6,6 +6,7 @@ import { connect, type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { pack } from 'tar-stream';
 import { buildRequest, type RequestParts } from '../../lib/request/build-request.ts';
+import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { RunnerProcess } from '../helpers/runner-process.ts';
 
 const programs = new URL('programs/', import.meta.url).pathname;
@@ -50,7 +51,8 @@ export class Load {
     this.#channel = channel;
   }
 
-  static async open(): Promise<Load> {
+  /** @param stores `directory`: requests name a directory instead of the S3 server, for who measures nothing of it */
+  static async open(stores: 's3' | 'directory' = 's3'): Promise<Load> {
     const url = new URL(needed('TEST_S3_URL'));
     const credentials = {
       accessKeyId: decodeURIComponent(url.username),
@@ -64,13 +66,12 @@ export class Load {
     const channel = await broker.createConfirmChannel();
     await channel.assertExchange('StudioML.topic', 'topic', { durable: true, autoDelete: true });
     const aws = { access_key: credentials.accessKeyId, secret_access_key: credentials.secretAccessKey };
-    return new Load(
-      await mkdtemp(join(tmpdir(), 'studioml-bench-')),
-      s3,
-      { endpoint, bucket, databaseBucket: bucket, credentials: { aws } },
-      broker,
-      channel,
-    );
+    const directory = await mkdtemp(join(tmpdir(), 'studioml-bench-'));
+    const store =
+      stores === 's3'
+        ? { endpoint, bucket, databaseBucket: bucket, credentials: { aws } }
+        : { endpoint: join(directory, 'store'), bucket: 'storage', databaseBucket: 'database' };
+    return new Load(directory, s3, store, broker, channel);
   }
 
   /** Declare a queue as the client does. */
@@ -86,10 +87,16 @@ export class Load {
     let key = this.#workspaces.get(file);
     if (!key) {
       key = `blobstore/${file}.tar`;
-      await this.#s3.send(new PutObjectCommand({ Bucket: this.#store.bucket, Key: key, Body: await tarOf(file) }));
+      await this.#put(key, await tarOf(file));
       this.#workspaces.set(file, key);
     }
     return key;
+  }
+
+  async #put(key: string, body: Buffer): Promise<void> {
+    const { bucket, endpoint, credentials } = this.#store;
+    if (credentials) await this.#s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+    else await createDirectoryStore({ root: join(endpoint, bucket) }).put(key, body);
   }
 
   /** A request for one of the programs. */
@@ -149,10 +156,11 @@ export class Load {
       QUEUE_MATCH: '^rmq_bench_',
       MAX_CORES: String(slots),
       WORKING_DIR: this.directory,
+      FILE_ROOTS: this.directory,
       ...env,
     });
     this.#runners.push(runner);
-    await runner.next(event => event.event === 'queue-found', queues, 30_000);
+    await runner.next(event => event.event === 'queue-found', queues, 120_000);
     return runner;
   }
 

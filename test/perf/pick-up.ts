@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateQueueCommand, DeleteQueueCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { connect } from 'amqplib';
 import { RunnerProcess } from '../helpers/runner-process.ts';
+import { sqsClient } from '../helpers/sqs.ts';
 import type { Bench, Row } from './bench.ts';
 import { percentile } from './load.ts';
 
@@ -15,7 +17,6 @@ const times = 200;
 const warmUp = 20;
 /** Between two messages, so that the runner is idle at each. */
 const restMs = 30;
-const most = 3;
 
 /** A request that is taken, parsed, and over before it starts: what is measured ends where it is parsed. */
 const request = (key: string) =>
@@ -36,7 +37,13 @@ const measure = async (send: (key: string) => Promise<unknown>, heard: (key: str
   return took;
 };
 
-const rowsOf = (kind: string, bareName: string, ours: readonly number[], bare: readonly number[]): Row[] =>
+const rowsOf = (
+  kind: string,
+  bareName: string,
+  most: number,
+  ours: readonly number[],
+  bare: readonly number[],
+): Row[] =>
   [50, 99].map(p => {
     const [mine, theirs] = [percentile(ours, p), percentile(bare, p)];
     return {
@@ -104,11 +111,40 @@ const rabbitmq = async (directory: string): Promise<Row[]> => {
       QUEUE_MATCH: `^${queue}$`,
       WORKING_DIR: directory,
     });
-    return rowsOf('RabbitMQ', 'bare consumer', await measure(send, parsedBy(runner)), bare);
+    return rowsOf('RabbitMQ', 'bare consumer', 3, await measure(send, parsedBy(runner)), bare);
   } finally {
     await runner?.stop();
     await channel.deleteQueue(queue);
     await connection.close();
+  }
+};
+
+const sqs = async (directory: string): Promise<Row[]> => {
+  const endpoint = needed('TEST_SQS_URL');
+  const client = sqsClient(endpoint);
+  // Each has a queue of its own: the long poll that the bare one leaves behind would swallow a message.
+  const names = ['bare', 'ours'].map(whose => `sqs_bench_${whose}_${randomUUID()}`);
+  const [bareUrl = '', url = ''] = await Promise.all(
+    names.map(async QueueName => (await client.send(new CreateQueueCommand({ QueueName }))).QueueUrl ?? ''),
+  );
+  const sendTo = (QueueUrl: string) => (key: string) =>
+    client.send(new SendMessageCommand({ QueueUrl, MessageBody: request(key) }));
+  let runner: RunnerProcess | undefined;
+  try {
+    const bare = await measureBare('bare-poll.ts', [endpoint, bareUrl], sendTo(bareUrl));
+    runner = await startRunner({
+      AWS_ENDPOINT_URL_SQS: endpoint,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_DEFAULT_REGION: 'us-east-1',
+      QUEUE_MATCH: `^${names[1] ?? ''}$`,
+      WORKING_DIR: directory,
+    });
+    return rowsOf('SQS', 'bare long poll', 1.5, await measure(sendTo(url), parsedBy(runner)), bare);
+  } finally {
+    await runner?.stop();
+    for (const QueueUrl of [bareUrl, url]) await client.send(new DeleteQueueCommand({ QueueUrl }));
+    client.destroy();
   }
 };
 
@@ -124,7 +160,7 @@ const directoryQueue = async (directory: string): Promise<Row[]> => {
   const bare = await measureBare('bare-watch.ts', [queue], send);
   const runner = await startRunner({ QUEUE_ROOT: root, QUEUE_MATCH: '^local_bench$', WORKING_DIR: directory });
   try {
-    return rowsOf('directory', 'bare fs.watch', await measure(send, parsedBy(runner)), bare);
+    return rowsOf('directory', 'bare fs.watch', 3, await measure(send, parsedBy(runner)), bare);
   } finally {
     await runner.stop();
   }
@@ -136,7 +172,7 @@ export const bench: Bench = {
   async run() {
     const directory = await mkdtemp(join(tmpdir(), 'studioml-bench-'));
     try {
-      return [...(await rabbitmq(directory)), ...(await directoryQueue(directory))];
+      return [...(await rabbitmq(directory)), ...(await sqs(directory)), ...(await directoryQueue(directory))];
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

@@ -18,7 +18,7 @@ const queues = (...names: string[]) => names.map(name => ({ kind: 'sqs' as const
 
 t.test('what a broker counts is told by queue and in all, this runner is a part of all', async t => {
   const counting = broker({
-    count: () => Promise.resolve({ waiting: new Map([['a', 3]]), leased: 5 }),
+    count: () => Promise.resolve({ waiting: new Map([['a', 3]]), leased: 7, leasedBy: new Map([['a', 5]]) }),
   });
   t.strictSame(
     await scaleOf(
@@ -28,12 +28,12 @@ t.test('what a broker counts is told by queue and in all, this runner is a part 
     ),
     {
       waiting: 3,
-      leased: 5,
+      leased: 7,
       running: 2,
-      total: 8,
+      total: 10,
       queues: [
-        { kind: 'sqs', name: 'a', waiting: 3, running: 2, total: 5 },
-        { kind: 'sqs', name: 'b', waiting: null, running: 0, total: 0 },
+        { kind: 'sqs', name: 'a', waiting: 3, leased: 5, running: 2, total: 8 },
+        { kind: 'sqs', name: 'b', waiting: null, leased: 0, running: 0, total: 0 },
       ],
     },
   );

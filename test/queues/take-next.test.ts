@@ -81,7 +81,8 @@ t.test('a message that came unasked gets a credit where there is one', async t =
 
 t.test('of messages that come unasked without room one waits for it and the others go back at once', async t => {
   const demand = demandFor(1);
-  const takeNext = createTakeNext(demand);
+  const heard: string[] = [];
+  const takeNext = createTakeNext(demand, { onUnasked: ({ name }, state) => heard.push(`${name} ${state}`) });
   const settled: Settlement[] = [];
   let blocker: { release(): void } | undefined;
   const take = (name: string) =>
@@ -105,6 +106,7 @@ t.test('of messages that come unasked without room one waits for it and the othe
   ]);
   blocker?.release();
   t.equal((await held)?.delivery.id, 'a');
+  t.strictSame(heard, ['a held', 'b returned', 'c returned']);
 });
 
 t.test('a message that waited a second in vain goes back', async t => {

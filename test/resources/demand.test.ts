@@ -44,6 +44,35 @@ t.test('a queue whose last request can never fit may be looked at again', t => {
   t.end();
 });
 
+t.test('it is told when nobody gets a credit any more, and when somebody would again', async t => {
+  const ledger = new Ledger(two);
+  const said: string[] = [];
+  const demand = new Demand(ledger, {
+    onFull: until => {
+      said.push('full');
+      void until.then(() => said.push('room'));
+    },
+  });
+  const first = demand.tryAcquire('a');
+  t.strictSame(said, []);
+  const running = ledger.tryGrant(asking({ cores: 1 }));
+  const second = demand.tryAcquire('b');
+  t.equal(second, undefined);
+  first?.release();
+  const third = demand.tryAcquire('c');
+  t.strictSame(said, ['full']);
+  const waiting = demand.acquire('d', never);
+  third?.release();
+  const fourth = await waiting;
+  t.strictSame(said, ['full'], 'what comes back goes to who waits for it');
+  running?.releaseCompute();
+  fourth.release();
+  await Promise.resolve();
+  t.strictSame(said, ['full', 'room']);
+  demand.pause('a state');
+  t.strictSame(said, ['full', 'room', 'full']);
+});
+
 t.test('serves the queue that waits longest first', async t => {
   const ledger = new Ledger(two);
   const demand = new Demand(ledger);

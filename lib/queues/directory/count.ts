@@ -20,6 +20,9 @@ export const countInDirectory = async (root: string, names: readonly string[]): 
   const waiting = await Promise.all(
     names.map(async name => [name, (await namesIn(join(root, name))).filter(isMessage).length] as const),
   );
-  const claimed = await Promise.all(names.map(name => claimedIn(join(claimsOf(root), name))));
-  return { waiting: new Map(waiting), leased: claimed.reduce((sum, one) => sum + one, 0) };
+  const claimed = await Promise.all(
+    names.map(async name => [name, await claimedIn(join(claimsOf(root), name))] as const),
+  );
+  const leased = claimed.reduce((sum, [, one]) => sum + one, 0);
+  return { waiting: new Map(waiting), leased, leasedBy: new Map(claimed) };
 };

@@ -1,16 +1,7 @@
 import type { HistoryEntry } from '../../model/outcome.ts';
+import { attributeNames } from '../attribute-names.ts';
 import { readPast, type Past } from '../history.ts';
 import type { Outgoing, Received } from './calls.ts';
-
-/** The attributes that this runner adds to a message. */
-export const attributeNames = {
-  attempt: 'studioml-attempt',
-  history: 'studioml-history',
-  reason: 'studioml-reason',
-  message: 'studioml-message',
-  queue: 'studioml-queue',
-  lease: 'studioml-lease',
-} as const;
 
 /** Of one value. Source: Pub/Sub quotas. */
 const valueBytes = 1024;

@@ -4,7 +4,8 @@ import { createNames } from '../names.ts';
 import { visitHeld, type HeldLetters } from '../visit-held.ts';
 import { acknowledge, keep, listSubscriptions, publish, pull, type Received } from './calls.ts';
 import { createPubsubAccount, type FoundProject, type PubsubAccount } from './clients.ts';
-import { attributeNames, attributesOf, copyOf, pastOf } from './copies.ts';
+import { attributeNames } from '../attribute-names.ts';
+import { attributesOf, copyOf, pastOf } from './copies.ts';
 import { deadSuffix } from './delivery.ts';
 import { isWork, shortNameOf } from './names.ts';
 

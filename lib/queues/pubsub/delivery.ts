@@ -5,7 +5,8 @@ import type { Past } from '../history.ts';
 import { createHold } from '../hold.ts';
 import { acknowledge, createPair, keep, publish, type Received } from './calls.ts';
 import type { PubsubAccount } from './clients.ts';
-import { attributeNames, copyOf, pastOf, short } from './copies.ts';
+import { attributeNames } from '../attribute-names.ts';
+import { copyOf, pastOf, short } from './copies.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseTopic, Receipt } from './lease-topic.ts';
 

@@ -5,7 +5,8 @@ import type { Emit } from '../../telemetry/events.ts';
 import type { Past } from '../history.ts';
 import { acknowledge, createPair, keep, publish, pull, removePair, type Received } from './calls.ts';
 import type { PubsubAccount } from './clients.ts';
-import { attributeNames, attributesOf, copyOf } from './copies.ts';
+import { attributeNames } from '../attribute-names.ts';
+import { attributesOf, copyOf } from './copies.ts';
 import { faultOf } from './faults.ts';
 
 /** What a message is held by. */

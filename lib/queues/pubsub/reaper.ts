@@ -5,7 +5,8 @@ import type { Emit } from '../../telemetry/events.ts';
 import type { Call } from '../account.ts';
 import { acknowledge, keep, publish, pull, removePair, type Received } from './calls.ts';
 import type { Clients, PubsubAccount } from './clients.ts';
-import { attributeNames, attributesOf, copyOf, pastOf } from './copies.ts';
+import { attributeNames } from '../attribute-names.ts';
+import { attributesOf, copyOf, pastOf } from './copies.ts';
 import { faultOf } from './faults.ts';
 
 export interface ReaperSettings {

@@ -1,6 +1,6 @@
-import { orAborted } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import type { CallSettings, Call } from '../account.ts';
+import { createOpenedQueue } from '../opened-queue.ts';
 import { createPoller } from '../poller.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import { keep, pull, type Received } from './calls.ts';
@@ -35,10 +35,9 @@ interface Taken {
  */
 export const createWorkQueue = ({ name, find, visibilityMs, now, out }: WorkQueueSettings): WorkQueue => {
   const queue = { kind: 'pubsub', name } as const;
-  const closing = new AbortController();
 
-  const open = async () => {
-    const found = await find(closing.signal);
+  const opened = createOpenedQueue(name, async signal => {
+    const found = await find(signal);
     if (!found) throw new QueueGone(queue);
     const { account, subscription } = found;
 
@@ -85,40 +84,19 @@ export const createWorkQueue = ({ name, find, visibilityMs, now, out }: WorkQueu
       },
     });
     return { account, poller, deliver };
-  };
-
-  let opened: ReturnType<typeof open> | undefined;
-  const current = (signal: AbortSignal) => {
-    signal.throwIfAborted();
-    const opening = (opened ??= open());
-    opening.catch(() => {
-      opened = undefined;
-    });
-    return orAborted(opening, signal);
-  };
-
-  /** A project whose credentials went away gives nothing more; those who wait for it wait on. */
-  const ready = async (signal: AbortSignal) => {
-    const one = await current(signal);
-    if (one.account.retired) await orAborted(new Promise<never>(() => undefined), signal);
-    return one;
-  };
+  });
 
   return {
     ...queue,
     receive: async signal => {
-      const { poller, deliver } = await ready(signal);
+      const { poller, deliver } = await opened.ready(signal);
       const taken = await poller.now(signal);
       return taken && deliver(taken);
     },
     wait: async (signal): Promise<Delivery> => {
-      const { poller, deliver } = await ready(signal);
+      const { poller, deliver } = await opened.ready(signal);
       return deliver(await poller.next(signal));
     },
-    close: async () => {
-      const reason = new Error(`the queue was let go of [queue=${name}]`);
-      closing.abort(reason);
-      (await opened?.catch(() => undefined))?.poller.close(reason);
-    },
+    close: () => opened.close(),
   };
 };

@@ -14,6 +14,8 @@ export interface AlarmSettings {
   readonly arguments?: Readonly<Record<string, unknown>>;
   /** Aborts when the channel ends. */
   readonly ended: AbortSignal;
+  /** Aborts when nothing may be handed over for a while; the reason is what the wait ends with. */
+  readonly hush: AbortSignal;
   readonly signal: AbortSignal;
 }
 
@@ -24,37 +26,41 @@ export interface AlarmSettings {
  */
 export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefined> =>
   new Promise((resolve, reject) => {
-    const { channel, inTurn, queue, giveBack, ended, signal } = settings;
+    const { channel, inTurn, queue, giveBack, ended, hush, signal } = settings;
     let tag: string | undefined;
     let done = false;
     let isCancelled = false;
-    /** @param isFull it holds its one message: nothing more is on its way to it */
-    const cancel = (isFull = false) => {
+    /** @param atOnce what is said next on the channel does not wait for the broker's answer */
+    const cancel = (atOnce = false) => {
       const consumer = tag;
       if (consumer === undefined || isCancelled || ended.aborted) return;
       isCancelled = true;
       const said = inTurn(async () => {
-        if (isFull) cancelConsumer(channel, consumer);
+        if (atOnce) cancelConsumer(channel, consumer);
         else await channel.cancel(consumer);
       });
       said.catch(() => undefined);
     };
-    const finish = (act: () => void, isFull = false) => {
+    const finish = (act: () => void, atOnce = false) => {
       if (done) return;
       done = true;
       signal.removeEventListener('abort', onAbort);
+      hush.removeEventListener('abort', onHush);
       ended.removeEventListener('abort', onEnded);
       // Before anybody settles the message, which would let another one come.
-      cancel(isFull);
+      cancel(atOnce);
       act();
     };
-    const fail = (error: unknown) => {
+    const fail = (error: unknown, atOnce = false) => {
       finish(() => {
         reject(asError(error));
-      });
+      }, atOnce);
     };
     const onAbort = () => {
       fail(signal.reason);
+    };
+    const onHush = () => {
+      fail(hush.reason, true);
     };
     const onEnded = () => {
       fail(ended.reason);
@@ -64,6 +70,7 @@ export const alarm = (settings: AlarmSettings): Promise<ConsumeMessage | undefin
       return;
     }
     signal.addEventListener('abort', onAbort, { once: true });
+    hush.addEventListener('abort', onHush, { once: true });
     ended.addEventListener('abort', onEnded, { once: true });
     const onMessage = (message: ConsumeMessage | null) => {
       if (done) {

@@ -11,6 +11,7 @@ import { discoverByManagement } from './discovery.ts';
 import { createLeases } from './lease/keeper.ts';
 import { sweepLeaseQueues } from './lease/sweep.ts';
 import { discoverByName } from './named-queues.ts';
+import { createPatience } from './patience.ts';
 import { createReporter } from './reporter.ts';
 import { countByManagement } from './count.ts';
 import { createSpareChannels } from './spare-channels.ts';
@@ -58,6 +59,7 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
   const alarms = createAlarms(live => openWorkChannel(live, leases));
   const spares = createSpareChannels<LiveChannel>();
   const asking = createLimit(askedAtOnce);
+  const patience = createPatience(connection.name, emit);
 
   const find = (): Observable<ReadonlySet<string>> => {
     const named = discoverByName({ connection, names: queues, everyMs: discoveryMs });
@@ -85,8 +87,10 @@ export const createRabbitmqBroker = (settings: RabbitmqSettings): QueueBroker =>
         now,
         alarms,
         spares,
+        patience,
         asking,
       }),
+    quiet: alarms.quiet,
     reporter: name => createReporter(() => (reports ??= createConnection({ url, emit })), name),
     ...(managementUrl && {
       count: (names: readonly string[], signal: AbortSignal) =>

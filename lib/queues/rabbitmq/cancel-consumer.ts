@@ -10,12 +10,12 @@ interface Sender {
   unregisterConsumer(tag: string): void;
 }
 
-/** What the broker said before it read the cancel comes within this time, ms: the consumer still hears it. */
-const lateMs = 10_000;
+/** What the broker said before it read the cancel comes within this time, or the connection ends by its heartbeats, ms. */
+const lateMs = 60_000;
 
 /**
- * Cancel a consumer without waiting for the broker's answer: what is said next on the channel follows at once. Only for a consumer
- * that holds as many messages as its prefetch allows, so that none is on its way.
+ * Cancel a consumer without waiting for the broker's answer: what is said next on the channel follows at once. The
+ * consumer still hears of messages that were on their way.
  */
 export const cancelConsumer = (channel: Channel, consumerTag: string): void => {
   const sender = channel as unknown as Sender;

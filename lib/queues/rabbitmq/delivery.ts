@@ -7,6 +7,7 @@ import { holdOnChannel, type HoldOnChannelSettings } from './hold-on-channel.ts'
 import { holdInLease } from './lease/hold-in-lease.ts';
 import type { Leases } from './lease/keeper.ts';
 import { headerNames, originalHeaders } from './message.ts';
+import type { Patience } from './patience.ts';
 
 export { deadQueueOf } from './dead-queue.ts';
 
@@ -16,6 +17,7 @@ export interface DeliverySettings extends HoldOnChannelSettings {
   readonly inTurn: InTurn;
   /** Absent where the broker offers none: then the message stays on its channel until it is settled. */
   readonly leases: Leases | undefined;
+  readonly patience: Patience;
   /** Called once, when the message needs its channel no longer. */
   readonly onSettled: () => void;
   readonly now: () => number;
@@ -26,7 +28,7 @@ export interface DeliverySettings extends HoldOnChannelSettings {
  * carry the number of the attempt: if the runner dies, the message comes home counted.
  */
 export const createDelivery = (settings: DeliverySettings): Delivery => {
-  const { queue, message, channel, inTurn, live, ended, leases, onSettled, now } = settings;
+  const { queue, message, channel, inTurn, live, ended, leases, patience, onSettled, now } = settings;
   const headers = originalHeaders(message.properties.headers);
   const past = readPast(headers[headerNames.attempt], headers[headerNames.history]);
   const onChannel = holdOnChannel(settings);
@@ -39,6 +41,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
   hear(onChannel);
   let hold: Hold = onChannel;
   let settled = false;
+  let stopWatch: (() => void) | undefined;
 
   return {
     queue,
@@ -50,7 +53,10 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     lost: lost.signal,
     begin: async (attempt, key) => {
       lost.signal.throwIfAborted();
-      if (!leases) return;
+      if (!leases) {
+        stopWatch ??= patience.watch(queue, live.model, ended);
+        return;
+      }
       const { entry, refusal } = await leases.take({
         queue: queue.name,
         message,
@@ -70,6 +76,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     settle: async settlement => {
       if (settled) throw new Error(`a message was settled twice [queue=${queue.name}]`);
       settled = true;
+      stopWatch?.();
       onChannel.letGo();
       try {
         await settleHold(hold, settings, settlement);

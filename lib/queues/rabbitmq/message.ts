@@ -35,7 +35,17 @@ const leaseOnly: ReadonlySet<string> = new Set([
  */
 const isBrokers = (name: string): boolean => /^(CC|BCC|x-death|x-(first|last)-death-\w+)$/.test(name);
 
-const entriesOf = (headers: Headers | undefined): [string, unknown][] => Object.entries(headers ?? {});
+/** What a quorum queue says of the message itself: of a copy it would be wrong. Source: RabbitMQ, "Quorum Queues", poison messages. */
+const counts: ReadonlySet<string> = new Set(['x-delivery-count', 'x-acquired-count']);
+
+const entriesOf = (headers: Headers | undefined): [string, unknown][] =>
+  Object.entries(headers ?? {}).filter(([name]) => !counts.has(name));
+
+/** How often a quorum queue counted that the message came back; 0 on queues that don't count. */
+export const returnsOf = ({ headers }: MessageProperties): number => {
+  const count = Number(headers?.['x-delivery-count'] ?? 0);
+  return Number.isFinite(count) ? count : 0;
+};
 
 /** The headers of a copy for a lease: what the broker acts on is put aside. `expiration`: see `publishOptions`. */
 export const leasedHeaders = (headers: Headers, expiration: unknown, added: Headers): Headers => {
@@ -50,7 +60,7 @@ export const leasedHeaders = (headers: Headers, expiration: unknown, added: Head
 
 /** The headers as the client or the last settlement left them, whether the message came home by its lease or not. */
 export const originalHeaders = (headers: Headers | undefined): Headers => {
-  if (!headers || !(headerNames.leaseId in headers)) return headers ?? {};
+  if (!headers || !(headerNames.leaseId in headers)) return Object.fromEntries(entriesOf(headers));
   const { expiration: _, ...aside } = (headers[headerNames.original] ?? {}) as Headers;
   const own = entriesOf(headers).filter(([name]) => !leaseOnly.has(name) && !isBrokers(name));
   return { ...Object.fromEntries(own), ...aside };

@@ -1,10 +1,10 @@
 import type { ConfirmChannel, Options } from 'amqplib';
 import { messageOf } from '../../errors.ts';
-import { onThrowAwayChannel } from './channels.ts';
 import type { LiveConnection } from './connection.ts';
 import { deadQueueOf } from './dead-queue.ts';
 import type { HeldMessage } from './hold.ts';
 import { originalExpiration, publishOptions, type Headers } from './message.ts';
+import { declareOwnQueue } from './own-queue.ts';
 
 interface Outgoing {
   readonly exchange: string;
@@ -59,6 +59,6 @@ export const publishLetter = async (
     if (taken) return;
   }
   const dead = deadQueueOf(held.queue.name);
-  await onThrowAwayChannel(live.model, channel => channel.assertQueue(dead, { durable: true }));
+  await declareOwnQueue(live.model, dead);
   await publishConfirmed(await live.publisher(), { exchange: '', routingKey: dead, body, options });
 };

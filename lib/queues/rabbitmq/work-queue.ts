@@ -11,6 +11,7 @@ import type { DeadLetterPolicy } from './dead-letter-policy.ts';
 import { createDelivery } from './delivery.ts';
 import { createHomeBinding } from './lease/home-binding.ts';
 import type { Leases } from './lease/keeper.ts';
+import type { Patience } from './patience.ts';
 import type { SpareChannels } from './spare-channels.ts';
 import { closeWorkChannel, giveBackOn, openWorkChannel, sayOn, type WorkChannel } from './work-channel.ts';
 
@@ -25,6 +26,8 @@ export interface WorkQueueSettings {
   readonly alarms: Alarms;
   /** Where a queue that only waits leaves its channel. */
   readonly spares: SpareChannels<LiveChannel>;
+  /** Of the broker, with what can't be leased. */
+  readonly patience: Patience;
   /** How many queues are asked after at once: a thousand that come at once must not open a thousand channels. */
   readonly asking: Limit;
 }
@@ -48,7 +51,7 @@ const againMs = 20;
  * this runner has no room for. Alarms of many queues share channels (alarms.ts).
  */
 export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
-  const { connection, leases, name, deadLetterPolicy, now, alarms, spares, asking } = settings;
+  const { connection, leases, name, deadLetterPolicy, now, alarms, spares, patience, asking } = settings;
   const queue = { kind: 'rabbitmq', name } as const;
   const findsHome = createHomeBinding(name);
   let opened: Promise<LiveChannel> | undefined;
@@ -137,6 +140,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       ended: AbortSignal.any([one.ended, gone.signal]),
       deadLetterPolicy,
       now,
+      patience,
       onSettled: one.settled,
     });
   };
@@ -187,6 +191,10 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       for (;;) {
         const live = await asking(() => empty(signal));
         if (live === undefined) return undefined;
+        if (alarms.isQuiet) {
+          await alarms.rest(signal);
+          continue;
+        }
         try {
           const rung = await alarms.wait(live, name, signal);
           if (rung === undefined) throw new QueueGone(queue);

@@ -12,7 +12,8 @@ import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { Past } from '../history.ts';
 import type { SqsAccount } from './account.ts';
-import { attributeNames, copyOf, leaseOf, stringAttribute } from './copies.ts';
+import { attributeNames } from '../attribute-names.ts';
+import { copyOf, leaseOf, stringAttribute } from './copies.ts';
 import { faultOf } from './faults.ts';
 
 /** What a message is held by. */

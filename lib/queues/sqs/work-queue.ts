@@ -1,5 +1,4 @@
 import { GetQueueAttributesCommand, ReceiveMessageCommand, type Message } from '@aws-sdk/client-sqs';
-import { orAborted } from '../../flow/wait.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import type { CallSettings } from '../account.ts';
@@ -8,6 +7,7 @@ import { createDeadLetters } from './dead-letters.ts';
 import { createDelivery, type SqsDelivery } from './delivery.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseQueue } from './lease-queue.ts';
+import { createOpenedQueue } from '../opened-queue.ts';
 import { createPoller } from '../poller.ts';
 
 /** A queue as discovery found it. */
@@ -45,10 +45,9 @@ const keepMs = 1000;
 export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
   const { name, find, visibilityMs, ceilingMs, now, out, admit } = settings;
   const queue = { kind: 'sqs', name } as const;
-  const closing = new AbortController();
 
-  const open = async () => {
-    const found = await find(closing.signal);
+  const opened = createOpenedQueue(name, async signal => {
+    const found = await find(signal);
     if (!found) throw new QueueGone(queue);
     const { account, leases, home, url } = found;
     const dead = createDeadLetters(account, home, url, now);
@@ -115,41 +114,20 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       return Number(Attributes?.ApproximateNumberOfMessages ?? 0);
     };
     return { account, poller, deliver, depth };
-  };
-
-  let opened: ReturnType<typeof open> | undefined;
-  const current = (signal: AbortSignal) => {
-    signal.throwIfAborted();
-    const opening = (opened ??= open());
-    opening.catch(() => {
-      opened = undefined;
-    });
-    return orAborted(opening, signal);
-  };
-
-  /** An account whose credentials went away gives nothing more; those who wait for it wait on. */
-  const unlessRetired = async (account: SqsAccount, signal: AbortSignal): Promise<void> => {
-    if (account.retired) await orAborted(new Promise<never>(() => undefined), signal);
-  };
+  });
 
   return {
     ...queue,
     receive: async signal => {
-      const { account, poller, deliver } = await current(signal);
-      await unlessRetired(account, signal);
+      const { poller, deliver } = await opened.ready(signal);
       const message = await poller.now(signal);
       return message && deliver(message);
     },
     wait: async (signal): Promise<Delivery> => {
-      const { account, poller, deliver } = await current(signal);
-      await unlessRetired(account, signal);
+      const { poller, deliver } = await opened.ready(signal);
       return deliver(await poller.next(signal));
     },
-    depth: async signal => (await current(signal)).depth(signal),
-    close: async () => {
-      const reason = new Error(`the queue was let go of [queue=${name}]`);
-      closing.abort(reason);
-      (await opened?.catch(() => undefined))?.poller.close(reason);
-    },
+    depth: async signal => (await opened.current(signal)).depth(signal),
+    close: () => opened.close(),
   };
 };

@@ -2,6 +2,11 @@ import { table } from './row.ts';
 
 /** One message from its queue to its settlement, in the order in which it happens. */
 export const attemptEvents = table({
+  'message-unasked': {
+    level: 'debug',
+    when: 'a broker handed over a message that there is no room for: it is held for a moment, or it was given back',
+    fields: { state: 'string' },
+  },
   'message-taken': {
     level: 'debug',
     when: 'a message was taken from a queue',

@@ -23,6 +23,11 @@ export const queueEvents = table({
     when: "the runner may make no queue of its own for work that it holds: a message is held as the broker lets it, and its count of attempts is the broker's",
     fields: { broker: 'string', why: 'string' },
   },
+  'patience-ending': {
+    level: 'warn',
+    when: "a message is held without a lease, and the broker will give it to somebody else when its patience (consumer_timeout) is over: its work would be started once more. The limit is what the broker said when it last came to that, else the default of its version",
+    fields: { broker: 'string', limitMs: 'number', leftMs: 'number', remedy: 'string' },
+  },
   'discovery-failed': {
     level: 'warn',
     when: 'the list of queues could not be had; the last one stands',

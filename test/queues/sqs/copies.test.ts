@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { HistoryEntry } from '../../../lib/model/outcome.ts';
-import { attributeNames, copyOf, pastOf } from '../../../lib/queues/sqs/copies.ts';
+import { attributeNames } from '../../../lib/queues/attribute-names.ts';
+import { copyOf, pastOf } from '../../../lib/queues/sqs/copies.ts';
 
 const entry = (number: number, message = 'm'): HistoryEntry => ({
   cause: 'exited',

@@ -4,7 +4,6 @@ import { asError, AttemptError, messageOf } from '../../../errors.ts';
 import type { InTurn } from '../../../flow/in-turn.ts';
 import { orAborted, sleep, within } from '../../../flow/wait.ts';
 import type { Emit } from '../../../telemetry/events.ts';
-import { onThrowAwayChannel } from '../channels.ts';
 import type { Connection, LiveConnection } from '../connection.ts';
 import { headerNames, leasedHeaders, originalExpiration, originalHeaders } from '../message.ts';
 import { commitTransaction } from '../transaction.ts';
@@ -102,7 +101,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
 
   const begin = async (live: LiveConnection): Promise<LeaseSession | undefined> => {
     try {
-      await onThrowAwayChannel(live.model, channel => declareLeases(channel, runner, leaseMs));
+      await declareLeases(live.model, runner, leaseMs);
     } catch (error) {
       if (live.ended.aborted) throw error;
       const why = messageOf(error);

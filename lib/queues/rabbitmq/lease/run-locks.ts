@@ -11,9 +11,19 @@ export interface RunLocks {
 
 const resourceLocked = 405;
 
+const prefix = 'studioml.run.';
+const hashOf = (text: string, length: number): string =>
+  createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/** What the locks of all experiments of one queue begin with: so many of them run, on whatever runner. */
+export const runLocksOf = (queue: string): string => `${prefix}${hashOf(queue, 16)}.`;
+
 /** The lock of one experiment of one queue. */
-export const runLockOf = (queue: string, key: string): string =>
-  `studioml.run.${createHash('sha256').update(`${queue}\n${key}`).digest('hex').slice(0, 32)}`;
+export const runLockOf = (queue: string, key: string): string => runLocksOf(queue) + hashOf(`${queue}\n${key}`, 32);
+
+/** The beginning that a lock has in common with those of its queue; undefined for a queue that is no lock. */
+export const locksOfLock = (name: string): string | undefined =>
+  name.startsWith(prefix) ? name.slice(0, name.lastIndexOf('.') + 1) : undefined;
 
 /**
  * An exclusive queue as a lock: it belongs to the connection that declared it, and goes with it. One channel serves all; the

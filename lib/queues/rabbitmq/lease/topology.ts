@@ -2,6 +2,7 @@ import type { Channel, ChannelModel } from 'amqplib';
 import { onThrowAwayChannel } from '../channels.ts';
 import { deadQueueOf } from '../dead-queue.ts';
 import { headerNames } from '../message.ts';
+import { declareOwnQueue } from '../own-queue.ts';
 
 const prefix = 'studioml.lease.';
 export const leaseQueueOf = (runner: string, part: 'held' | 'waiting'): string => `${prefix}${runner}.${part}`;
@@ -31,11 +32,15 @@ export const waitingMs = (leaseMs: number): number => Math.round(leaseMs / 2);
  * its work queue, each hop when its time to live is over.
  * Errors: those of the broker (403 where the user may not declare queues).
  */
-export const declareLeases = async (channel: Channel, runner: string, leaseMs: number): Promise<void> => {
+export const declareLeases = async (model: ChannelModel, runner: string, leaseMs: number): Promise<void> => {
+  await declareOwnQueue(model, unreturnedQueue);
+  await onThrowAwayChannel(model, channel => declareWay(channel, runner, leaseMs));
+};
+
+const declareWay = async (channel: Channel, runner: string, leaseMs: number): Promise<void> => {
   const [held, waiting] = [leaseQueueOf(runner, 'held'), leaseQueueOf(runner, 'waiting')];
   const arguments_ = { 'x-queue-type': 'classic', 'x-expires': unusedMs };
   await channel.assertExchange(unreturnedExchange, 'fanout', { durable: true });
-  await channel.assertQueue(unreturnedQueue, { durable: true });
   await channel.bindQueue(unreturnedQueue, unreturnedExchange, '');
   await channel.assertExchange(returnExchange, 'direct', { durable: true, alternateExchange: unreturnedExchange });
   await channel.assertQueue(waiting, {
