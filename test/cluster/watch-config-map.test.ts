@@ -122,6 +122,22 @@ t.test('a watch that ends goes on where it was, with the token that is valid the
   await eventually(() => assert.deepEqual(heard, ['Running', 'Abort']));
 });
 
+t.test('a watch whose connection breaks is told once, and goes on where it was', async t => {
+  const { cluster, api } = await openCluster(t);
+  const { heard, named } = follow(t, api);
+  await eventually(() => assert.equal(cluster.watches.length, 1));
+  cluster.send('MODIFIED', cluster.object(30, { STATE: 'DrainAndSuspend' }));
+  await eventually(() => assert.equal(heard.at(-1), 'DrainAndSuspend'));
+  cluster.watches[0]?.answer.socket?.destroy();
+  await eventually(() => assert.equal(cluster.watches.length, 2));
+  t.equal(cluster.watches[1]?.from, '30');
+  t.equal(cluster.lists, 1);
+  await eventually(() => assert.equal(named('state-available').length, 1));
+  t.equal(named('state-unavailable').length, 1);
+  cluster.send('MODIFIED', cluster.object(31, { STATE: 'Running' }));
+  await eventually(() => assert.equal(heard.at(-1), 'Running'));
+});
+
 t.test('a version that is too old is listed anew', async t => {
   const { cluster, api } = await openCluster(t);
   const { heard, named } = follow(t, api);
