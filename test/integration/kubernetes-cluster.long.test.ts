@@ -45,7 +45,7 @@ t.test('runners of the chart in a cluster', { timeout: 1_700_000 }, async t => {
   await helm(['install', 'runners', scene.chart, '--values=-'], JSON.stringify(scene.values));
   await kubectl(['rollout', 'status', 'deployment/runners-studioml-runner', '--timeout=240s']);
 
-  t.test('a pod of the Deployment has what it needs, and takes a sealed experiment', async t => {
+  await t.test('a pod of the Deployment has what it needs, and takes a sealed experiment', async t => {
     const found = await kubectl(['exec', 'deployment/runners-studioml-runner', '--', 'runner', 'check']);
     t.match(found, /^ok +cluster key/m);
     t.match(found, /^ok +senders/m);
@@ -58,30 +58,33 @@ t.test('runners of the chart in a cluster', { timeout: 1_700_000 }, async t => {
     t.equal(listener.arrivals.filter(path => path.startsWith('first/')).length, 1);
   });
 
-  t.test('a pod that is lost in mid-run has its experiment run by the next, counted, and settled once', async t => {
-    const [lost = ''] = await podNames();
-    const { uid } = (await pod(lost)).metadata;
-    await publish('lost');
-    await arrives('lost/1');
-    scene.killPod(uid);
-    await kubectl(['delete', 'pod', lost, '--force', '--grace-period=0', '--wait=false']);
-    await arrives('lost/2');
-    listener.release('lost/2');
-    await ends(scene, 'lost');
-    t.strictSame(
-      listener.arrivals.filter(path => path.startsWith('lost/')),
-      ['lost/1', 'lost/2'],
-    );
-    const [next] = await podNames();
-    t.not(next, lost);
-    const settled = listener.events.filter(({ event, experiment }) => event === 'settled' && experiment === 'lost');
-    t.strictSame(
-      settled.map(({ runner }) => runner),
-      [next],
-    );
-  });
+  await t.test(
+    'a pod that is lost in mid-run has its experiment run by the next, counted, and settled once',
+    async t => {
+      const [lost = ''] = await podNames();
+      const { uid } = (await pod(lost)).metadata;
+      await publish('lost');
+      await arrives('lost/1');
+      scene.killPod(uid);
+      await kubectl(['delete', 'pod', lost, '--force', '--grace-period=0', '--wait=false']);
+      await arrives('lost/2');
+      listener.release('lost/2');
+      await ends(scene, 'lost');
+      t.strictSame(
+        listener.arrivals.filter(path => path.startsWith('lost/')),
+        ['lost/1', 'lost/2'],
+      );
+      const [next] = await podNames();
+      t.not(next, lost);
+      const settled = listener.events.filter(({ event, experiment }) => event === 'settled' && experiment === 'lost');
+      t.strictSame(
+        settled.map(({ runner }) => runner),
+        [next],
+      );
+    },
+  );
 
-  t.test('DrainAndTerminate lets what runs end, and a pod that is started again takes nothing', async t => {
+  await t.test('DrainAndTerminate lets what runs end, and a pod that is started again takes nothing', async t => {
     const [name = ''] = await podNames();
     await publish('drained');
     await arrives('drained/1');
@@ -112,7 +115,7 @@ t.test('runners of the chart in a cluster', { timeout: 1_700_000 }, async t => {
 
   await helm(['uninstall', 'runners', '--wait', '--timeout=240s']);
 
-  t.test('a Job ends after LIMIT_TASKS experiments', async t => {
+  await t.test('a Job ends after LIMIT_TASKS experiments', async t => {
     for (const key of ['one', 'two', 'three']) await publish(key);
     for (const key of ['one', 'two', 'three']) listener.release(`${key}/1`);
     const values = { ...scene.values, mode: 'job', limits: { tasks: 2 } };
