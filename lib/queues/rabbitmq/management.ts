@@ -1,6 +1,5 @@
 import http from 'node:http';
 import https from 'node:https';
-import { buffer } from 'node:stream/consumers';
 
 /** Time without an answer, ms. */
 const patienceMs = 10_000;
@@ -22,9 +21,12 @@ const get = (url: URL, headers: http.OutgoingHttpHeaders, signal: AbortSignal): 
     const { request, agent } = transports[url.protocol === 'https:' ? 'https' : 'http'];
     const asked = request(url, { agent, headers, signal, timeout: patienceMs }, answer => {
       const { statusCode: status = 0, statusMessage: statusText = '' } = answer;
-      buffer(answer).then(body => {
-        resolve({ status, statusText, body });
-      }, reject);
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('error', reject);
+      answer.on('end', () => {
+        resolve({ status, statusText, body: Buffer.concat(chunks) });
+      });
     });
     asked.on('timeout', () => {
       asked.destroy(new Error(`no answer within ${String(patienceMs / 1000)} s`));
