@@ -71,6 +71,8 @@ export const startRunner = async (options: Options, bus: EventBus, redactor: Red
     if (!cluster && process.env[option])
       emit('option-ignored', { option, why: 'the runner is no pod with a token of its cluster' });
   }
+  // A runner that is started again while its state says not to run must not take anything before it has heard so.
+  if (cluster) enter('DrainAndSuspend', runner, drivers.demand);
   const states =
     cluster &&
     followStates({

@@ -16,36 +16,38 @@ export interface StatesSettings {
   /** The map for all runners, and the one for this one, which goes before it. */
   readonly names: readonly [all: string, own: string];
   readonly emit: Emit;
-  /** Hears of each change. */
+  /** Hears the first one when each map was heard, or can't be for now, and then each change. */
   readonly onState: (state: State) => void;
   readonly firstRetryMs?: number;
 }
 
 const member = 'STATE';
 
-/** Follow the state that two ConfigMaps ask for: `Running` where neither says anything. */
+/** Follow the state that two ConfigMaps ask for: `Running` where neither says anything, or nothing can be heard. */
 export const followStates = (settings: StatesSettings): { readonly close: () => void } => {
   const { api, namespace, names, emit, onState } = settings;
   const stop = new AbortController();
   const said = new Map<string, State>();
-  let current: State = 'Running';
+  const unheard = new Set<string>(names);
+  let current: State | undefined;
 
   const apply = () => {
+    if (unheard.size > 0) return;
     const [all, own] = names;
     const state = said.get(own) ?? said.get(all) ?? 'Running';
     if (state === current) return;
+    if (state !== (current ?? 'Running')) emit('state-changed', { state });
     current = state;
-    emit('state-changed', { state });
     onState(state);
   };
   const hear = (name: string, data: Readonly<Record<string, string>> | undefined) => {
+    unheard.delete(name);
     const value = data?.[member]?.trim();
     if (value === undefined || value === '') said.delete(name);
     else if (isState(value)) said.set(name, value);
     else {
       // What was asked for before stands: a slip of the pen must not start or stop anything.
       emit('state-unknown', { map: `${namespace}/${name}`, found: value, expected: states });
-      return;
     }
     apply();
   };
@@ -57,7 +59,11 @@ export const followStates = (settings: StatesSettings): { readonly close: () => 
       name,
       signal: stop.signal,
       onMap: data => hear(name, data),
-      onTrouble: (error, retryMs) => emit('state-unavailable', { map, error: messageOf(error), retryMs }),
+      onTrouble: (error, retryMs) => {
+        emit('state-unavailable', { map, error: messageOf(error), retryMs });
+        unheard.delete(name);
+        apply();
+      },
       onWell: () => emit('state-available', { map }),
       ...(settings.firstRetryMs === undefined ? {} : { firstRetryMs: settings.firstRetryMs }),
     });

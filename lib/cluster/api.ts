@@ -65,7 +65,10 @@ export const get = async (
     const asked = request(new URL(path, api.url), options, resolve);
     asked.on('timeout', () => asked.destroy(new Error('the API of the cluster does not answer')));
     asked.on('error', reject);
-    asked.on('socket', socket => socket.once('secureConnect', () => asked.setTimeout(idleMs)));
+    asked.on('socket', socket => {
+      if (asked.reusedSocket) asked.setTimeout(idleMs);
+      else socket.once('secureConnect', () => asked.setTimeout(idleMs));
+    });
     asked.end();
   });
   const status = answer.statusCode ?? 0;

@@ -1,3 +1,4 @@
+import { pipeline } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import split from 'split2';
 import { asError } from '../errors.ts';
@@ -73,7 +74,9 @@ export const watchConfigMap = async (watch: ConfigMapWatch): Promise<void> => {
     const query = `${only}&watch=1&allowWatchBookmarks=true&timeoutSeconds=${String(watchSeconds)}&resourceVersion=${from}`;
     const body = await get(api, `${path}?${query}`, { signal, idleMs });
     well();
-    for await (const line of body.pipe(split())) hear(JSON.parse(String(line)) as WatchEvent);
+    // Not `pipe`, which would leave the lines open for ever when the connection breaks.
+    const lines = pipeline(body, split(), () => undefined);
+    for await (const line of lines) hear(JSON.parse(String(line)) as WatchEvent);
   };
 
   while (!signal.aborted) {

@@ -133,7 +133,7 @@ export const createProcessTree = (
   };
 
   return {
-    members: () => idsOf(idsInUse.all),
+    members: () => idsOf(() => idsInUse.all()),
     leftovers: ranMs => {
       const isRecent = ranMs < shortestRoundMs();
       return idsOf(() => (isRecent ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined) ?? idsInUse.all());

@@ -15,6 +15,8 @@ import { eventually } from '../helpers/eventually.ts';
 class FakeCluster {
   map: { data: Record<string, string>; version: number } | undefined;
   refuses: number | undefined;
+  /** To whoever asked for the map `host` last; the test answers. */
+  host: ServerResponse | undefined;
   lists = 0;
   readonly tokens: (string | undefined)[] = [];
   readonly watches: { from: string | null; answer: ServerResponse }[] = [];
@@ -44,7 +46,12 @@ const openCluster = async (t: Test): Promise<{ cluster: FakeCluster; api: Cluste
     const { pathname, searchParams } = new URL(url, 'https://api');
     cluster.tokens.push(headers.authorization);
     assert.equal(pathname, '/api/v1/namespaces/ml/configmaps');
-    assert.equal(searchParams.get('fieldSelector'), 'metadata.name=runners');
+    const map = searchParams.get('fieldSelector');
+    if (map === 'metadata.name=host') {
+      cluster.host = answer;
+      return;
+    }
+    assert.equal(map, 'metadata.name=runners');
     if (cluster.refuses !== undefined) {
       answer.writeHead(cluster.refuses).end(JSON.stringify({ message: 'configmaps is forbidden' }));
     } else if (searchParams.get('watch') === '1') {
@@ -66,7 +73,7 @@ const openCluster = async (t: Test): Promise<{ cluster: FakeCluster; api: Cluste
   return { cluster, api: { url, credentials: directory } };
 };
 
-const follow = (t: Test, api: ClusterApi) => {
+const follow = (t: Test, api: ClusterApi, names: readonly [string, string] = ['runners', 'runners']) => {
   const bus = createEventBus();
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
@@ -74,7 +81,7 @@ const follow = (t: Test, api: ClusterApi) => {
   const states = followStates({
     api,
     namespace: 'ml',
-    names: ['runners', 'runners'],
+    names,
     emit: bus.emit,
     onState: state => heard.push(state),
     firstRetryMs: 10,
@@ -112,7 +119,23 @@ t.test('a watch that ends goes on where it was, with the token that is valid the
   t.equal(cluster.lists, 1);
   t.equal(cluster.tokens.at(-1), 'Bearer second');
   cluster.send('ADDED', cluster.object(31, { STATE: 'Abort' }));
-  await eventually(() => assert.deepEqual(heard, ['Abort']));
+  await eventually(() => assert.deepEqual(heard, ['Running', 'Abort']));
+});
+
+t.test('a watch whose connection breaks is told once, and goes on where it was', async t => {
+  const { cluster, api } = await openCluster(t);
+  const { heard, named } = follow(t, api);
+  await eventually(() => assert.equal(cluster.watches.length, 1));
+  cluster.send('MODIFIED', cluster.object(30, { STATE: 'DrainAndSuspend' }));
+  await eventually(() => assert.equal(heard.at(-1), 'DrainAndSuspend'));
+  cluster.watches[0]?.answer.socket?.destroy();
+  await eventually(() => assert.equal(cluster.watches.length, 2));
+  t.equal(cluster.watches[1]?.from, '30');
+  t.equal(cluster.lists, 1);
+  await eventually(() => assert.equal(named('state-available').length, 1));
+  t.equal(named('state-unavailable').length, 1);
+  cluster.send('MODIFIED', cluster.object(31, { STATE: 'Running' }));
+  await eventually(() => assert.equal(heard.at(-1), 'Running'));
 });
 
 t.test('a version that is too old is listed anew', async t => {
@@ -123,7 +146,7 @@ t.test('a version that is too old is listed anew', async t => {
   cluster.send('ERROR', { code: 410, message: 'too old resource version' });
   await eventually(() => assert.equal(cluster.watches.length, 2));
   t.equal(cluster.watches[1]?.from, '50');
-  t.same(heard, ['DrainAndTerminate']);
+  t.same(heard, ['Running', 'DrainAndTerminate']);
   t.same(named('state-unavailable'), []);
 });
 
@@ -136,7 +159,7 @@ t.test('permissions that are missing are told once, and what comes after is hear
   t.equal(named('state-unavailable').length, 1);
   cluster.map = { data: { STATE: 'DrainAndSuspend' }, version: 3 };
   cluster.refuses = undefined;
-  await eventually(() => assert.deepEqual(heard, ['DrainAndSuspend']));
+  await eventually(() => assert.deepEqual(heard, ['Running', 'DrainAndSuspend']));
   t.same(named('state-available'), [{ map: 'ml/runners' }]);
 });
 
@@ -151,6 +174,19 @@ t.test('a state that there is not changes nothing', async t => {
     { found: 'runing', expected: ['Running', 'DrainAndSuspend', 'DrainAndTerminate', 'Abort'] },
   ]);
   t.same(heard, ['DrainAndSuspend']);
+});
+
+t.test('nothing is said before both maps are heard, and the one of the host decides', async t => {
+  const { cluster, api } = await openCluster(t);
+  cluster.map = { data: { STATE: 'DrainAndTerminate' }, version: 7 };
+  const { heard, named } = follow(t, api, ['runners', 'host']);
+  await eventually(() => assert.equal(cluster.watches.length, 1));
+  await eventually(() => assert.ok(cluster.host));
+  t.same(heard, []);
+  const items = [cluster.object(8, { STATE: 'Running' })];
+  cluster.host?.end(JSON.stringify({ metadata: { resourceVersion: '8' }, items }));
+  await eventually(() => assert.deepEqual(heard, ['Running']));
+  t.same(named('state-changed'), [], 'as it is without any map');
 });
 
 t.test('each state does what it says', async t => {

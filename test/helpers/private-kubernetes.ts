@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
+import { kubectlFor, type Kubectl } from './kubectl.ts';
 import { needService } from './services.ts';
 
 const script = join(import.meta.dirname, '../services/kubernetes.sh');
@@ -14,19 +15,22 @@ export interface PrivateKubernetes {
   readonly kedaTypes: string;
   /** How to reach it, as kubectl and helm read it. */
   readonly kubeconfig: string;
-  /** kubectl as an administrator; `input` is its stdin. Rejects with what it printed where it fails. */
-  readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
+  readonly kubectl: Kubectl;
 }
 
 /**
  * Start an API of Kubernetes that one test file has for itself; it is stopped, and what it wrote removed, at the end of `t`. The
  * first start on a machine builds it, for minutes. Undefined where there is no kubectl: the test is skipped, or fails in CI.
+ * @param more arguments of kube-apiserver
  */
-export const startKubernetes = async (t: Test): Promise<PrivateKubernetes | undefined> => {
+export const startKubernetes = async (
+  t: Test,
+  more: readonly string[] = [],
+): Promise<PrivateKubernetes | undefined> => {
   const program = needService(t, 'TEST_KUBECTL');
   if (program === undefined) return undefined;
   const directory = mkdtempSync(join(tmpdir(), 'runner-k8s-'));
-  const env = { ...process.env, RUNNER_TEST_DIR: directory };
+  const env = { ...process.env, RUNNER_TEST_DIR: directory, TEST_KUBERNETES_ARGUMENTS: more.join(' ') };
   const act = async (action: string): Promise<string> => (await run('bash', [script, action], { env })).stdout;
   t.teardown(async () => {
     await act('stop');
@@ -38,10 +42,6 @@ export const startKubernetes = async (t: Test): Promise<PrivateKubernetes | unde
   return {
     kubeconfig,
     kedaTypes: valueOf('TEST_KEDA_TYPES'),
-    kubectl: async (args, input = '') => {
-      const running = run(program, ['--kubeconfig', kubeconfig, '--cache-dir', join(directory, 'cache'), ...args]);
-      running.child.stdin?.end(input);
-      return (await running).stdout;
-    },
+    kubectl: kubectlFor(program, kubeconfig),
   };
 };

@@ -14,8 +14,11 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** A way to a loopback service that can fail. */
-export const startTcpProxy = async (target: { readonly host: string; readonly port: number }): Promise<TcpProxy> => {
+/** A way to a loopback service that can fail. It listens at `address`. */
+export const startTcpProxy = async (
+  target: { readonly host: string; readonly port: number },
+  address = '127.0.0.1',
+): Promise<TcpProxy> => {
   const sockets = new Set<Socket>();
   let refusing = false;
   let stalled = false;
@@ -40,7 +43,7 @@ export const startTcpProxy = async (target: { readonly host: string; readonly po
     upstream.on('end', () => client.end());
     if (stalled) for (const socket of [client, upstream]) socket.pause();
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, address);
   await once(server, 'listening');
   const cut = () => {
     for (const socket of sockets) socket.resetAndDestroy();

@@ -109,7 +109,7 @@ t.test('a real API server takes what the chart renders, every field of it', asyn
     writeFileSync(join(home, 'certs', file), 'key');
   }
   const commands = blocksOf('docs/operators.md', 'sh').filter(block => /^(kubectl|helm) /m.test(block));
-  t.equal(commands.length, 2);
+  t.equal(commands.length, 3);
   const env = {
     ...process.env,
     KUBECONFIG: kubernetes.kubeconfig,

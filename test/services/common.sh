@@ -103,7 +103,7 @@ install_packages() {
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# make_once NAME COMMAND: runs COMMAND with $OUT set to an empty directory, and publishes that as $RUNNER_TEST_CACHE/NAME by
+# make_once NAME COMMAND...: runs COMMAND with $OUT set to an empty directory, and publishes that as $RUNNER_TEST_CACHE/NAME by
 # rename, one process at a time: what is in the cache is whole.
 make_once() {
   local target=$RUNNER_TEST_CACHE/$1
@@ -115,7 +115,7 @@ make_once() {
     export OUT
     trap 'rm -rf "$OUT"' EXIT
     say "installing $1 into $RUNNER_TEST_CACHE"
-    "$2" >"$OUT.log" 2>&1 || { tail -n 20 "$OUT.log" >&2; rm -f "$OUT.log"; die "could not install $1"; }
+    "${@:2}" >"$OUT.log" 2>&1 || { tail -n 20 "$OUT.log" >&2; rm -f "$OUT.log"; die "could not install $1"; }
     rm -f "$OUT.log"
     mv -T "$OUT" "$target"
   ) 9>"$RUNNER_TEST_CACHE/$1.lock"
