@@ -25,7 +25,7 @@ export const queueEvents = table({
   },
   'patience-ending': {
     level: 'warn',
-    when: "a message is held without a lease, and the broker will give it to somebody else when its patience (consumer_timeout) is over: its work would be started once more. The limit is what the broker said when it last came to that, else the default of its version",
+    when: 'a message is held without a lease, and the broker will give it to somebody else when its patience (consumer_timeout) is over: its work would be started once more. The limit is what the broker said when it last came to that, else the default of its version',
     fields: { broker: 'string', limitMs: 'number', leftMs: 'number', remedy: 'string' },
   },
   'discovery-failed': {
