@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.ts';
-import { breakRing, RingWriter, type ByteRing } from '../flow/byte-ring.ts';
+import { breakRing, RingBroken, RingWriter, type ByteRing } from '../flow/byte-ring.ts';
 import { orAborted } from '../flow/wait.ts';
 import { damageError, noteRight } from './damage.ts';
 import type { GetOptions, StoredObject } from './object-store.ts';
+import type { FromReceiver } from './receive/receive-protocol.ts';
 import { startReceiver, type Receiver } from './receive/receive-thread.ts';
 import { resumedBody, type ResumeContext } from './resumed-body.ts';
 import { withRetry } from './retry.ts';
@@ -62,32 +63,23 @@ const receiveAll = async (
   const { direct, etag } = object;
   if (!direct) throw new NotDirect();
   let cut: StoreError | undefined;
-  const once = async (): Promise<void> => {
-    const before = receiver.at();
-    const said = await receiver.receive(await direct(before, signal));
-    switch (said.type) {
-      case 'done':
-        noteRight({ ...where, etag });
-        return;
-      case 'fault':
-        throw damageError({ ...where, etag }, said.fault);
-      case 'unwanted':
-        throw new StoreError('invalid', 'get failed: nobody wants it any more', where);
-      case 'cut':
-        if (receiver.at() === 0 && said.status === undefined && cut) throw new NotDirect();
-        cut = new StoreError('unavailable', `get failed: ${said.message}`, where);
-        // The store's own client knows what a refusal means.
-        if (said.status !== undefined) (await store.get(key, signal, goingOn(receiver.at(), etag))).body.destroy();
-        throw cut;
-      default:
-        said satisfies never;
-    }
+  const once = async (): Promise<Exclude<FromReceiver, { readonly type: 'cut' }>> => {
+    const said = await receiver.receive(await direct(receiver.at(), signal));
+    if (said.type !== 'cut') return said;
+    if (receiver.at() === 0 && said.status === undefined && cut) throw new NotDirect();
+    cut = new StoreError('unavailable', `get failed: ${said.message}`, where);
+    // The store's own client knows what a refusal means.
+    if (said.status !== undefined) (await store.get(key, signal, goingOn(receiver.at(), etag))).body.destroy();
+    throw cut;
   };
   for (;;) {
     const before = receiver.at();
     const retry = { signal, emit, operation: 'get', object: `${store.name}/${key}`, ...(about ? { about } : {}) };
     try {
-      await withRetry(once, { ...retry, attempts, ...(baseMs === undefined ? {} : { baseMs }) });
+      const said = await withRetry(once, { ...retry, attempts, ...(baseMs === undefined ? {} : { baseMs }) });
+      if (said.type === 'unwanted') throw new RingBroken('nobody wants it any more');
+      if (said.type === 'fault') throw damageError({ ...where, etag }, said.fault);
+      noteRight({ ...where, etag });
       return;
     } catch (error) {
       // As many tries again where something came meanwhile.

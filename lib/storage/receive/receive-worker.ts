@@ -37,8 +37,5 @@ const go = async ({ get }: ToReceiver): Promise<FromReceiver> => {
 };
 
 port.on('message', (message: ToReceiver) => {
-  void go(message).then(said => {
-    port.postMessage(said);
-    if (said.type !== 'cut') port.close();
-  });
+  void go(message).then(said => port.postMessage(said));
 });
