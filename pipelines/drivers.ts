@@ -8,6 +8,7 @@ import { findExecutable } from '../lib/resources/find-executable.ts';
 import { findInterpreters } from '../lib/executors/interpreters.ts';
 import { createVirtualEnvironmentExecutor } from '../lib/executors/virtual-environment.ts';
 import { createGrowingDelays, type GrowingDelays } from '../lib/flow/growing-delay.ts';
+import { createPassage } from '../lib/flow/passage.ts';
 import type { AdmittedAttempt, PreparedAttempt } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { Artifact } from '../lib/model/experiment.ts';
@@ -104,7 +105,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     putBack: ledger.cards.putBack,
     probe: ledger.cards.refresh,
   });
-  const takeNext = createTakeNext(demand, settings.onAsked);
+  const passage = createPassage();
+  const takeNext = createTakeNext(demand, settings.onAsked, passage);
   const live = createLiveAttempts();
   const delays = createGrowingDelays(1000, longestDelayMs, releasesToCeiling);
   const kill = new AbortController();
@@ -213,6 +215,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         mostDiskBytes: ledger.total.diskBytes,
         executors,
         stopUploadMs: options.stopUploadMs,
+        passage,
         ...records,
         attend: live.attend,
         duties: [...records.duties, { name: 'report', run: async ({ record, end }) => record.reports?.finish(end) }],

@@ -56,11 +56,11 @@ const oneAtATime = (queue: WorkQueue, use: QueueContext) => {
     if (waitMs > 0) await sleep(waitMs, signal);
     const pulled = await use.takeNext(queue, signal);
     if (!pulled) return undefined;
-    const { delivery, credit } = pulled;
+    const { credit } = pulled;
     const { promise, resolve } = Promise.withResolvers<void>();
     decided = promise;
     return {
-      delivery,
+      ...pulled,
       credit: {
         release: () => {
           credit.release();

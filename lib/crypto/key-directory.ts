@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Subject, type Observable } from 'rxjs';
@@ -47,11 +48,17 @@ interface Entry<K> {
 
 const isKeyName = (name: string): boolean => name !== 'info' && !name.startsWith('.');
 
-const listed = async (directory: string): Promise<{ names: readonly string[]; fault?: string }> => {
+interface Listing {
+  readonly names: readonly string[];
+  readonly isMissing?: boolean;
+  readonly fault?: string;
+}
+
+const listed = async (directory: string): Promise<Listing> => {
   try {
     return { names: (await readdir(directory)).filter(isKeyName).sort() };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { names: [] };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { names: [], isMissing: true };
     const notOne = (error as NodeJS.ErrnoException).code === 'ENOTDIR';
     const why = notOne ? 'it is not a directory; expected a directory of key files' : readFault(error);
     return { names: [], fault: `${directory}: ${why}` };
@@ -70,6 +77,7 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
   const changed$ = new Subject<void>();
   let entries: ReadonlyMap<string, Entry<K>> = new Map();
   let fault: string | undefined;
+  let wasMissing = false;
 
   const parse = (name: string, path: string, look: KeyFileLook): KeyFile<K> => {
     try {
@@ -97,7 +105,10 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
 
   /** Out: whether something is in doubt, so that the next look must come soon. */
   const look = async (): Promise<boolean> => {
+    // Most runners have not all of these directories: that there is still nothing needs no thread of the pool.
+    if (wasMissing && !existsSync(directory)) return false;
     const listing = await listed(directory);
+    wasMissing = listing.isMissing === true && entries.size === 0;
     const found = new Map<string, Entry<K>>();
     for (const entry of await Promise.all(listing.names.map(entryOf))) found.set(entry.file.name, entry);
     let changed = fault !== listing.fault;

@@ -28,6 +28,9 @@ export const readFault = (error: unknown): string => {
   return whyNot[code] ?? `it can not be read (${code || message})`;
 };
 
+/** Whether a stamp is that of a file that could not be reached. */
+export const isAbsent = (stamp: string): boolean => stamp.startsWith('absent');
+
 /**
  * Look at a file that should hold keys; links are followed. Never rejects: what is wrong is in the result. Only a regular file
  * is opened, since a pipe would wait for its writer, and only a small one.

@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Subject, type Observable } from 'rxjs';
 import { messageOf } from '../errors.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { readClusterKey, type ClusterKey } from './cluster-key.ts';
-import { lookAtKeyFile, type KeyFileLook } from './key-file.ts';
+import { isAbsent, lookAtKeyFile, type KeyFileLook } from './key-file.ts';
 import { repeat } from './repeat.ts';
 
 /** The files of a cluster's key pair below its directory. Source: spec "Encrypted request", Keys. */
@@ -83,6 +84,8 @@ export const openKeyring = async ({
 
   /** Out: whether something is in doubt, so that the next look must come soon. */
   const look = async (): Promise<boolean> => {
+    // A runner without a key of a cluster: that there is still none needs no thread of the pool.
+    if (stamps.every(isAbsent) && !doubtful && ![path, passphrasePath].some(file => existsSync(file))) return false;
     const [first, second] = await Promise.all([
       lookAtKeyFile(path, stamps[0]),
       lookAtKeyFile(passphrasePath, stamps[1]),
@@ -91,7 +94,7 @@ export const openKeyring = async ({
     const [privateKey, passphrase] = await Promise.all([lookAtKeyFile(path), lookAtKeyFile(passphrasePath)]);
     stamps = [privateKey.stamp, passphrase.stamp];
     const found = open(path, privateKey, passphrasePath, passphrase);
-    const gone = privateKey.stamp.startsWith('absent');
+    const gone = isAbsent(privateKey.stamp);
     const bad = found.key === undefined;
     // A file that is replaced or written may be missing, or not whole, for a moment.
     if (bad && keys.length > 0 && !doubtful) return (doubtful = true);

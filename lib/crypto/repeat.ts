@@ -1,4 +1,4 @@
-/** Between two looks at files of keys, ms: with `soonMs` and the look itself well below the second that changes may take. */
+/** Between two looks at files of keys, ms, a quarter more at most: with `soonMs` and the look itself well below the second that changes may take. */
 const everyMs = 400;
 /** Until a look that decides about something doubtful. */
 const soonMs = 150;
@@ -23,7 +23,10 @@ export const repeat = (work: () => Promise<boolean>): Repeated => {
     if (stopped) return;
     const soon = await work();
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(() => void now(), soon ? soonMs : everyMs).unref();
+    // All on one beat: each time that a process wakes up costs more than what it does then.
+    const leftMs = everyMs - (performance.now() % everyMs);
+    const beatMs = leftMs < everyMs / 4 ? leftMs + everyMs : leftMs;
+    if (!stopped) timer = setTimeout(() => void now(), soon ? soonMs : beatMs).unref();
   };
   const now = (): Promise<void> => (last = last.then(once));
   return {

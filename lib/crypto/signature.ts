@@ -24,14 +24,19 @@ export const decodeSignature = (text: string): Buffer => {
   throw refused('its signature is neither 64 bytes nor an SSH signature of type ssh-ed25519, in base64');
 };
 
-/** On a thread of the pool: hashing a large payload takes a while. */
-const verifies = (payload: string, key: KeyObject, signature: Buffer): Promise<boolean> =>
-  new Promise((resolve, reject) => {
-    verify(null, Buffer.from(payload), key, signature, (error, result) => {
+/** Hashing a larger payload takes longer than a thread of the pool takes to be woken up. */
+const maxSyncChars = 64 * 1024;
+
+const verifies = async (payload: string, key: KeyObject, signature: Buffer): Promise<boolean> => {
+  const bytes = Buffer.from(payload);
+  if (payload.length <= maxSyncChars) return verify(null, bytes, key, signature);
+  return new Promise((resolve, reject) => {
+    verify(null, bytes, key, signature, (error, result) => {
       if (error) reject(error);
       else resolve(result);
     });
   });
+};
 
 /**
  * Check that the sender that a queue knows has signed an envelope: Ed25519 over the bytes of its payload as they were sent.

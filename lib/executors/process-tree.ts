@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isInGroup, type ControlGroup } from '../resources/cgroups/group.ts';
 
 /** A process that still runs, in the words of /proc/PID/stat. */
@@ -38,15 +38,30 @@ export const parseStat = (text: string): Status | undefined => {
   return { pid, parent, group, session, started };
 };
 
+/** So many ids are looked at one by one: beyond that a list of all processes costs less. */
+const mostIds = 500;
+
+/** What /proc tells about process ids. */
+interface Ids {
+  all(): readonly number[];
+  has(pid: number): boolean;
+}
+const idsInUse: Ids = {
+  all: () => readdirSync('/proc').map(Number).filter(Number.isInteger),
+  has: pid => existsSync(`/proc/${String(pid)}`),
+};
+
 /**
- * Process ids that were given out after `first`; undefined where that can't be told. The kernel counts upwards, and begins
- * again at the bottom when it comes to the top.
+ * Processes that were started after `first`; undefined where that can't be told. The kernel counts upwards, and begins again at the
+ * bottom when it comes to the top.
  * @param loadavg contents of /proc/loadavg, whose last field is the newest id
  */
-export const startedAfter = (first: number, loadavg: string): ((pid: number) => boolean) | undefined => {
+export const startedAfter = (first: number, loadavg: string, ids = idsInUse): readonly number[] | undefined => {
   const newest = Number(loadavg.trim().split(' ')[4]);
   if (!(newest > 0)) return undefined;
-  return newest >= first ? pid => pid >= first && pid <= newest : pid => pid >= first || pid <= newest;
+  if (newest < first) return ids.all().filter(pid => pid >= first || pid <= newest);
+  if (newest - first > mostIds) return ids.all().filter(pid => pid >= first && pid <= newest);
+  return Array.from({ length: newest - first + 1 }, (_, n) => first + n).filter(pid => ids.has(pid));
 };
 
 /** The members of one run: what its leader started, however it hid. */
@@ -82,14 +97,13 @@ export const createProcessTree = (
   /** Who was seen to belong to it: a child whose parent has gone in the meantime still does. */
   const known = new Map<number, number>();
 
-  const scan = (isCandidate: (pid: number) => boolean): { members: Status[]; unsure: boolean } => {
+  const scan = (candidates: readonly number[]): { members: Status[]; unsure: boolean } => {
     const members = new Map<number, Status>();
     const others: Status[] = [];
     let unsure = false;
-    for (const name of readdirSync('/proc')) {
-      const pid = Number(name);
-      if (!Number.isInteger(pid) || pid === process.pid || !isCandidate(pid)) continue;
-      const text = read(`/proc/${name}/stat`);
+    for (const pid of candidates) {
+      if (pid === process.pid) continue;
+      const text = read(`/proc/${String(pid)}/stat`);
       const status = text === undefined ? undefined : parseStat(text);
       if (!status) continue;
       const marked =
@@ -107,28 +121,27 @@ export const createProcessTree = (
     return { members: [...members.values()], unsure };
   };
 
-  const idsOf = (isCandidate: (pid: number) => boolean): number[] => {
+  const idsOf = (candidates: () => readonly number[]): number[] => {
     // Who left the group is looked for when it is empty: to read the environment of one that forks is to wait for it, and a
     // thousand that fork get little of the machine.
     const inGroup = group?.members() ?? [];
     if (inGroup.length > 0) return inGroup;
-    let { members, unsure } = scan(isCandidate);
+    let { members, unsure } = scan(candidates());
     for (let again = 0; unsure && members.length === 0 && again < 3; again += 1)
-      ({ members, unsure } = scan(isCandidate));
+      ({ members, unsure } = scan(candidates()));
     return members.map(({ pid }) => pid);
   };
-  const anyone = () => true;
 
   return {
-    members: () => idsOf(anyone),
+    members: () => idsOf(idsInUse.all),
     leftovers: ranMs => {
-      const recent = ranMs < shortestRoundMs() ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined;
-      return idsOf(recent ?? anyone);
+      const isRecent = ranMs < shortestRoundMs();
+      return idsOf(() => (isRecent ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined) ?? idsInUse.all());
     },
     send: signal => {
       if (signal === 'SIGKILL') group?.kill();
       const inGroup = (group?.members() ?? []).flatMap(pid => parseStat(read(`/proc/${String(pid)}/stat`) ?? '') ?? []);
-      const members = inGroup.length > 0 ? inGroup : scan(anyone).members;
+      const members = inGroup.length > 0 ? inGroup : scan(idsInUse.all()).members;
       const kill = (pid: number) => {
         try {
           process.kill(pid, signal);

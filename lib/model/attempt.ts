@@ -50,6 +50,8 @@ export interface Credit {
 export interface PulledDelivery {
   readonly delivery: Delivery;
   readonly credit: Credit;
+  /** To be called once it has started, or never will: what can wait lets it pass until then. */
+  readonly through?: () => void;
 }
 
 /** What an attempt writes into the store to be seen by all others of its experiment, whoever runs them. Times are RFC 3339. */

@@ -1,3 +1,4 @@
+import { createPassage, type Passage } from '../flow/passage.ts';
 import { within } from '../flow/wait.ts';
 import type { Credit, PulledDelivery } from '../model/attempt.ts';
 import type { Delivery } from '../model/delivery.ts';
@@ -23,8 +24,13 @@ const unaskedWaitMs = 1000;
  *
  * So at most one delivery more than there are credits is ever held.
  * @param onAsked hears of each time that a queue is asked for a message
+ * @param passage of what is on its way to its start, from the moment that it is asked for
  */
-export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => void = () => undefined) => {
+export const createTakeNext = (
+  credits: Credits,
+  onAsked: (queue: WorkQueue) => void = () => undefined,
+  passage: Passage = createPassage(),
+) => {
   let unaskedHeld = false;
 
   const cover = async (queue: WorkQueue, signal: AbortSignal): Promise<Credit | undefined> => {
@@ -44,19 +50,23 @@ export const createTakeNext = (credits: Credits, onAsked: (queue: WorkQueue) => 
 
   return async (queue: WorkQueue, signal: AbortSignal): Promise<PulledDelivery | undefined> => {
     const credit = await credits.acquire(queueId(queue), signal);
+    const through = passage.enter();
     let delivery: Delivery | undefined;
     try {
       onAsked(queue);
       delivery = await queue.receive(signal);
     } finally {
-      if (!delivery) credit.release();
+      if (!delivery) {
+        credit.release();
+        through();
+      }
     }
-    if (delivery) return { delivery, credit };
+    if (delivery) return { delivery, credit, through };
 
     const unasked = await queue.wait(signal);
     if (!unasked) return undefined;
     const late = await cover(queue, signal);
-    if (late) return { delivery: unasked, credit: late };
+    if (late) return { delivery: unasked, credit: late, through: passage.enter() };
     await giveBack(unasked);
     return undefined;
   };

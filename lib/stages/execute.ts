@@ -25,5 +25,6 @@ export const execute = (use: ExecuteContext): OperatorFunction<ReadyAttempt, Run
       attempt.grant.releaseCompute();
     });
     use.emit('started', { pid: run.pid }, attempt.record);
+    attempt.through?.();
     return { ...attempt, run };
   });

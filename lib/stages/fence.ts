@@ -3,7 +3,7 @@ import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
-import { fenceBeside, readFence, writeFence } from '../storage/fence.ts';
+import { createFence, fenceBeside, readFence, writeFence } from '../storage/fence.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -23,7 +23,7 @@ const storingMs = 3_600_000;
 /** Nobody else gets the message so soon after it was seen to be ours, ms: what is over by then needs no look. */
 const freshMs = 2000;
 
-const isPrecondition = (error: unknown): boolean => error instanceof StoreError && error.code === 'precondition';
+const is = (error: unknown, code: StoreError['code']): boolean => error instanceof StoreError && error.code === code;
 
 /** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
 const isOver = ({ at, until }: FenceMark, { delivery }: PreparedAttempt, nowMs: number): boolean =>
@@ -83,19 +83,22 @@ const take = async (
   const place = fenceBeside(metadata);
   // What is said to the queue goes out first: it takes longest.
   await setImmediate();
+  // Nothing stands there before the first attempt, which the store makes sure of: only then is it worth a look.
+  let mayBeFirst = attempt.identity.number === 1;
   for (;;) {
-    const found = await readFence(place, signal);
+    const found = mayBeFirst ? undefined : await readFence(place, signal);
     await begun;
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());
     try {
-      const etag = await writeFence(place, mark, found, signal);
+      const etag = mayBeFirst ? await createFence(place, mark, signal) : await writeFence(place, mark, found, signal);
       attempt.record.fence = heldFence(place, mark, etag, use.now);
       return;
     } catch (error) {
-      // Somebody was quicker: what they wrote decides.
-      if (!isPrecondition(error)) throw error;
+      // Somebody was quicker: what they wrote decides. A store that knows no conditions has to be looked at.
+      if (!is(error, 'precondition') && !(mayBeFirst && is(error, 'invalid'))) throw error;
+      mayBeFirst = false;
     }
   }
 };

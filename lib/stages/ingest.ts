@@ -31,7 +31,7 @@ export interface IngestContext {
   readonly now: () => number;
 }
 
-const takeUp = ({ delivery, credit }: PulledDelivery, use: IngestContext): TakenAttempt => {
+const takeUp = ({ delivery, credit, through }: PulledDelivery, use: IngestContext): TakenAttempt => {
   const startedAtMs = use.now();
   const identity = {
     accession: accessionId(use.host, startedAtMs),
@@ -50,7 +50,16 @@ const takeUp = ({ delivery, credit }: PulledDelivery, use: IngestContext): Taken
   scope.add('credit', () => {
     credit.release();
   });
-  return { delivery, credit, identity, scope, record, signal: AbortSignal.any([use.stop, delivery.lost]) };
+  if (through) scope.add('passage', through);
+  return {
+    delivery,
+    credit,
+    ...(through && { through }),
+    identity,
+    scope,
+    record,
+    signal: AbortSignal.any([use.stop, delivery.lost]),
+  };
 };
 
 /**

@@ -2,6 +2,7 @@ import { defer, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxj
 import { messageOf } from '../errors.ts';
 import { conflateMap } from '../flow/conflate.ts';
 import { graceAfter } from '../flow/grace-after.ts';
+import type { Passage } from '../flow/passage.ts';
 import type { ObservedAttempt, PreparedAttempt, StoredAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import type { Cause, End } from '../model/outcome.ts';
@@ -19,7 +20,12 @@ export interface StageOutContext {
   /** Time that the last upload has once the attempt was told to stop, ms. */
   readonly stopUploadMs: number;
   readonly now: () => number;
+  /** Attempts on their way to their start: the last store of one that has ended lets them pass. */
+  readonly passage?: Passage;
 }
+
+/** For that long at most, ms: about what a start takes on a busy machine. */
+const letPassMs = 150;
 
 /** A checkpoint has a next one. */
 const brief: Patience = { attempts: 3, maxMs: 1000 };
@@ -120,8 +126,12 @@ export const stageOut =
         conflateMap(laterSnapshot, async attempt => {
           storer ??= createStorer(attempt, use);
           const { end } = attempt;
-          if (end) await storer.finish(end);
-          else await storer.checkpoint(attempt.due);
+          if (end) {
+            // It may have ended without a start.
+            attempt.through?.();
+            await use.passage?.clear(letPassMs, attempt.signal);
+            await storer.finish(end);
+          } else await storer.checkpoint(attempt.due);
           return attempt;
         }),
         mergeMap(({ end, due: _, ...attempt }) => (end ? of({ ...attempt, end }) : EMPTY)),

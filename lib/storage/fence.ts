@@ -46,6 +46,19 @@ export const readFence = async (
   }
 };
 
+const bodyOf = (mark: FenceMark): Buffer => Buffer.from(JSON.stringify(mark));
+const contentType = 'application/json';
+
+/**
+ * Put a mark where nothing stands; its etag.
+ * Errors: StoreError, `precondition` where something stands there, `invalid` where the store knows no conditions.
+ */
+export const createFence = async (
+  { store, key }: ObjectLocation,
+  mark: FenceMark,
+  signal?: AbortSignal,
+): Promise<string | undefined> => (await store.put(key, bodyOf(mark), { signal, contentType, ifNoneMatch: '*' })).etag;
+
 /**
  * Put a mark in the place of what was read; the etag it has there. A store that knows no conditions gets it without: whoever
  * wrote since the last look is written over.
@@ -57,8 +70,8 @@ export const writeFence = async (
   over: StandingFence | undefined,
   signal?: AbortSignal,
 ): Promise<string | undefined> => {
-  const body = Buffer.from(JSON.stringify(mark));
-  const options = { signal, contentType: 'application/json' };
+  const body = bodyOf(mark);
+  const options = { signal, contentType };
   const condition = over === undefined ? { ifNoneMatch: '*' as const } : over.etag ? { ifMatch: over.etag } : {};
   try {
     return (await store.put(key, body, { ...options, ...condition })).etag;

@@ -13,21 +13,17 @@ t.test('what is dead already is no process', t => {
   t.end();
 });
 
-t.test('ids given out since are those up to the newest', t => {
-  const since = startedAfter(100, '0.1 0.2 0.3 1/200 120\n');
-  t.strictSame(
-    [99, 100, 120, 121].map(pid => since?.(pid)),
-    [false, true, true, false],
-  );
+/** These ids are in use. */
+const inUse = (...pids: number[]) => ({ all: () => pids, has: (pid: number) => pids.includes(pid) });
+
+t.test('what was started since is between the two ids, however many there are', t => {
+  t.strictSame(startedAfter(100, '0.1 0.2 0.3 1/200 120\n', inUse(99, 100, 120, 121)), [100, 120]);
+  t.strictSame(startedAfter(100, '0.1 0.2 0.3 1/200 9000\n', inUse(99, 100, 120, 9000, 9001)), [100, 120, 9000]);
   t.end();
 });
 
 t.test('ids begin again at the bottom', t => {
-  const since = startedAfter(100, '0.1 0.2 0.3 1/200 20\n');
-  t.strictSame(
-    [20, 21, 99, 100, 32_000].map(pid => since?.(pid)),
-    [true, false, false, true, true],
-  );
+  t.strictSame(startedAfter(100, '0.1 0.2 0.3 1/200 20\n', inUse(20, 21, 99, 100, 32_000)), [20, 100, 32_000]);
   t.end();
 });
 

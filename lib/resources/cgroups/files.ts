@@ -57,11 +57,15 @@ export const membersOf = (path: string): number[] => {
 
 /** Remove a group and those below it; whether it is gone. One that still has a process in it stays. */
 export const removed = (path: string): boolean => {
+  const remove = () => {
+    try {
+      rmdirSync(path);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    }
+  };
+  if (remove()) return true;
   for (const child of childrenOf(path)) removed(child);
-  try {
-    rmdirSync(path);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
-  }
+  return remove();
 };

@@ -100,13 +100,13 @@ export const createGroup = (places: readonly Place[], name: string, limits: Grou
   if (share?.version === 1) wrote(join(share.path, 'cpu.shares'), Math.round(cores * sharesPerCore));
   if (share?.version === 2)
     wrote(join(share.path, 'cpu.weight'), Math.min(mostWeight, Math.round(cores * weightPerCore)));
-  const killFile = parts.map(({ path }) => join(path, 'cgroup.kill')).find(file => existsSync(file));
 
   return {
     joins: parts.map(({ path }) => join(path, 'cgroup.procs')),
     controlsMemory: memory !== undefined,
     members: () => (members ? membersOf(members.path) : []),
     kill: () => {
+      const killFile = parts.map(({ path }) => join(path, 'cgroup.kill')).find(file => existsSync(file));
       if (killFile) wrote(killFile, 1);
       else if (members) {
         if (pidsMax) wrote(pidsMax, 0);

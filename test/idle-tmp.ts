@@ -1,0 +1,17 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { isSettled, Load } from './perf/load.ts';
+const load = await Load.open();
+for (let i = 0; i < 20; i++) await load.queue();
+const runner = await load.runner(2);
+const done = runner.next(isSettled, 40, 300_000);
+for (let i = 0; i < 40; i++) await load.publish(load.queues[i % 20] ?? '', 'nothing.py');
+await done;
+await new Promise(r => setTimeout(r, 20_000));
+const c0 = runner.cpuSeconds;
+await new Promise(r => setTimeout(r, 20_000));
+console.log('cpu %', (runner.cpuSeconds - c0) / 20 * 100);
+const st = spawn('strace', ['-f', '-tt', '-o', '/tmp/idle.txt', '-p', String(runner.pid)], { stdio: 'ignore' });
+await new Promise(r => setTimeout(r, 20_500));
+st.kill('SIGINT');
+await new Promise(r => setTimeout(r, 300));
+await load.close();
