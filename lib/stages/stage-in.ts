@@ -13,7 +13,7 @@ import { isDirectoryLabel } from '../workspace/labels.ts';
 import { findAbsent, type Placed } from '../workspace/absent-objects.ts';
 import { removeTree } from '../workspace/remove-tree.ts';
 import { transferFailure } from '../workspace/transfer-failure.ts';
-import { storeFile, unpackArchive } from '../workspace/unpack.ts';
+import { bringIn } from '../workspace/unpack.ts';
 
 export interface StageInContext {
   /** Where an artifact is; undefined for one that is not staged. May throw an AttemptError. */
@@ -41,13 +41,14 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
   const { attempt, use, budget, signal } = staging;
   const { store, key } = location;
   const directory = attempt.workspace.directoryOf(artifact.label);
-  const bring = ({ body, sizeBytes }: StoredObject, to: string): Promise<number> => {
-    // What an experiment made may hold links to where it ran; they lead nowhere by now.
-    const outwardLinks = artifact.mutable ? 'omit' : 'refuse';
-    return artifact.unpack
-      ? unpackArchive(body, to, { signal, budget, sizeBytes, outwardLinks, name: key })
-      : storeFile(body, to, key, { signal, budget, sizeBytes });
-  };
+  const bring = (object: StoredObject, to: string): Promise<number> =>
+    bringIn(object, artifact.unpack ? 'archive' : 'file', to, {
+      signal,
+      budget,
+      name: key,
+      // What an experiment made may hold links to where it ran; they lead nowhere by now.
+      outwardLinks: artifact.mutable ? 'omit' : 'refuse',
+    });
   let tries = 0;
   const work = async () => {
     if (tries++ > 0) {

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 /**
  * The body of a reply as a stream of its own: a connection that ends before it is whole is an error, in the form that `failed`
@@ -11,18 +10,27 @@ export const bodyOf = (
   signal: AbortSignal | undefined,
   failed: (error: Error) => Error,
 ): Readable => {
-  const body = new PassThrough();
   const onAbort = () => {
     body.destroy(signal?.reason as Error);
   };
+  const body = new Readable({
+    read: () => {
+      response.resume();
+    },
+    destroy: (error, done) => {
+      signal?.removeEventListener('abort', onAbort);
+      if (!response.complete) response.destroy();
+      done(error);
+    },
+  });
   signal?.addEventListener('abort', onAbort, { once: true });
-  response.on('error', error => {
-    body.destroy(failed(error));
-  });
-  body.on('close', () => {
-    signal?.removeEventListener('abort', onAbort);
-    if (!response.complete) response.destroy();
-  });
-  response.pipe(body);
+  response
+    .on('data', (chunk: Buffer) => {
+      if (!body.push(chunk)) response.pause();
+    })
+    .on('end', () => body.push(null))
+    .on('error', error => body.destroy(failed(error)));
+  // It may be cut off before anybody reads it.
+  response.pause();
   return body;
 };

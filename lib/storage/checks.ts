@@ -1,13 +1,19 @@
 import { createHash } from 'node:crypto';
-import type { BodyCheck } from './object-store.ts';
+import { crc32 } from 'node:zlib';
+import { crc64 } from './crc64.ts';
+import type { BodyCheck, Digest } from './object-store.ts';
 
-const differs = (found: string, expected: string): string | undefined =>
-  found === expected ? undefined : `its MD5 is ${found}, the store says ${expected}`;
+const differs = (name: string, found: string, expected: string): string | undefined =>
+  found === expected ? undefined : `its ${name} is ${found}, the store says ${expected}`;
 
 /** @param expected MD5 of the whole object, hexadecimal */
 export const md5Check = (expected: string): BodyCheck => {
   const hash = createHash('md5');
-  return { update: chunk => void hash.update(chunk), fault: () => differs(hash.digest('hex'), expected) };
+  return {
+    digest: { type: 'md5', expected },
+    update: chunk => void hash.update(chunk),
+    fault: () => differs('MD5', hash.digest('hex'), expected),
+  };
 };
 
 /**
@@ -24,6 +30,7 @@ export const md5OfPartsCheck = (expected: string, partBytes: number): BodyCheck 
     left = partBytes;
   };
   return {
+    digest: { type: 'md5-of-parts', expected, partBytes },
     update: chunk => {
       for (let at = 0; at < chunk.length;) {
         // A part that is full ends when more comes: the last one may be full as well.
@@ -36,7 +43,47 @@ export const md5OfPartsCheck = (expected: string, partBytes: number): BodyCheck 
     },
     fault: () => {
       endPart();
-      return differs(whole.digest('hex'), expected);
+      return differs('MD5', whole.digest('hex'), expected);
     },
   };
+};
+
+/** @param expected CRC-32 of the whole object, hexadecimal */
+export const crc32Check = (expected: string): BodyCheck => {
+  let sum = 0;
+  return {
+    digest: { type: 'crc32', expected },
+    update: chunk => {
+      sum = crc32(chunk, sum);
+    },
+    fault: () => differs('CRC-32', sum.toString(16).padStart(8, '0'), expected),
+  };
+};
+
+/** @param expected CRC-64/NVME of the whole object, hexadecimal */
+export const crc64Check = (expected: string): BodyCheck => {
+  let sum = 0n;
+  return {
+    digest: { type: 'crc64', expected },
+    update: chunk => {
+      sum = crc64(chunk, sum);
+    },
+    fault: () => differs('CRC-64', sum.toString(16).padStart(16, '0'), expected),
+  };
+};
+
+/** The check that a digest asks for, in whatever thread. */
+export const checkFor = (digest: Digest): BodyCheck => {
+  switch (digest.type) {
+    case 'md5':
+      return md5Check(digest.expected);
+    case 'md5-of-parts':
+      return md5OfPartsCheck(digest.expected, digest.partBytes);
+    case 'crc32':
+      return crc32Check(digest.expected);
+    case 'crc64':
+      return crc64Check(digest.expected);
+    default:
+      return digest satisfies never;
+  }
 };

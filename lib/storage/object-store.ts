@@ -1,7 +1,16 @@
 import type { Readable } from 'node:stream';
+import type { ByteRing } from '../flow/byte-ring.ts';
+
+/** What a store tells of an object's bytes, hexadecimal. */
+export type Digest =
+  | { readonly type: 'md5' | 'crc32' | 'crc64'; readonly expected: string }
+  /** The MD5 of the MD5s of parts; each but the last has `partBytes`. */
+  | { readonly type: 'md5-of-parts'; readonly expected: string; readonly partBytes: number };
 
 /** Compares a body with the digest that its store tells of it. */
 export interface BodyCheck {
+  /** What it compares with, for another thread to do; undefined where only this one can. */
+  readonly digest?: Digest;
   /** Each piece, in order. */
   update(chunk: Buffer): void;
   /** What is wrong with the whole; undefined where nothing is. Asked once. */
@@ -16,7 +25,38 @@ export interface StoredObject {
   readonly etag: string | undefined;
   /** Where the store tells a digest of the object, and `body` is all of it. */
   readonly check?: BodyCheck;
+  /** Where bytes can be asked for past the store's own client: for a thread that does nothing else. */
+  readonly direct?: DirectGet;
+  /**
+   * All of it into a ring, by a thread, instead of `body`, which is closed: for what is large. Resolves when the ring has all that
+   * the store has, and that was compared.
+   * Errors: those of a `body`; the ring is broken then.
+   */
+  readonly pour?: (ring: ByteRing) => Promise<void>;
 }
+
+/** A GET, signed: what is sent, and to whom. Kept from logs and events. */
+export interface SignedGet {
+  readonly tls: DirectTls | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** With its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Time to connect, and time without any data, ms. */
+  readonly connectMs: number;
+  readonly idleMs: number;
+}
+
+/** How the other side of a connection proves who it is, and this one does: PEM. Absent: the system's authorities, nothing. */
+export interface DirectTls {
+  readonly ca?: readonly string[];
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** Asks for an object from a byte on, as long as it is still the same one. Errors: as a store's. */
+export type DirectGet = (startByte: number, signal: AbortSignal) => Promise<SignedGet>;
 
 /** One row of a listing. */
 export interface ObjectInfo {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { messageOf, StoreError } from '../errors.ts';
 import type { About, Emit } from '../telemetry/events.ts';
+import { damageError, noteRight } from './damage.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import { withRetry } from './retry.ts';
 
@@ -21,10 +22,6 @@ const bufferBytes = 1024 * 1024;
 const attempts = 8;
 
 const isCut = (error: unknown): boolean => error instanceof StoreError && error.code === 'unavailable';
-
-/** Digests of bodies that were not what their store says, by object and version: damage on the way is another one each time. */
-const damaged = new Map<string, string>();
-const mostRemembered = 1000;
 
 /**
  * The body of an object, whole and as the store has it: where it is cut off it goes on from there, as long as the store has the same
@@ -75,18 +72,11 @@ export const resumedBody = (first: StoredObject, use: ResumeContext): Readable =
     const tooMany =
       sizeBytes !== undefined && at > sizeBytes ? `it has ${at} bytes, the store says ${sizeBytes}` : undefined;
     const fault = tooMany ?? check?.fault();
-    const version = `${object} ${etag}`;
+    const version = { ...where, etag };
     if (fault === undefined) {
-      damaged.delete(version);
+      noteRight(version);
       out.push(null);
-      return;
-    }
-    const isLasting = damaged.get(version) === fault;
-    damaged.set(version, fault);
-    const [oldest] = damaged.keys();
-    if (damaged.size > mostRemembered && oldest !== undefined) damaged.delete(oldest);
-    const what = isLasting ? 'the object is damaged in its store' : 'the object was damaged on its way';
-    fail(new StoreError(isLasting ? 'invalid' : 'unavailable', `get failed: ${what}: ${fault}`, where));
+    } else fail(damageError(version, fault));
   };
   const onCut = (error: unknown) => {
     if (out.destroyed) return;

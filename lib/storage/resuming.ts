@@ -1,5 +1,7 @@
 import type { About, Emit } from '../telemetry/events.ts';
 import { createProgress } from '../telemetry/progress.ts';
+import type { Readable } from 'node:stream';
+import { pourInto } from './pour.ts';
 import type { ObjectLocation } from './object-store.ts';
 import { resumedBody } from './resumed-body.ts';
 
@@ -18,9 +20,20 @@ export const resuming = ({ store, key }: ObjectLocation, use: ResumingContext): 
     get: async (one, signal, options) => {
       const object = await store.get(one, signal, options);
       const progress = createProgress({ ...use, operation: 'get', totalBytes: object.sizeBytes });
-      const body = resumedBody(object, { ...use, store, key: one, signal, onBytes: progress.add });
-      body.once('end', progress.end);
-      return { body, sizeBytes: object.sizeBytes, etag: object.etag };
+      const context = { ...use, store, key: one, signal, onBytes: progress.add };
+      const { sizeBytes, etag } = object;
+      let body: Readable | undefined;
+      return {
+        sizeBytes,
+        etag,
+        get body() {
+          return (body ??= resumedBody(object, context).once('end', progress.end));
+        },
+        pour: async ring => {
+          await pourInto(ring, object, context);
+          progress.end();
+        },
+      };
     },
     put: (one, body, options) => store.put(one, body, options),
     list: (prefix, signal) => store.list(prefix, signal),

@@ -87,9 +87,10 @@ const put = async (
  */
 export const createS3Store = (options: S3Place): ObjectStore => {
   const { endpoint, region, bucket, credentials, tls, connectMs = 5_000, idleMs = 60_000 } = options;
+  const connection = { tls, connectMs, idleMs };
   const host = endpoint === undefined ? `s3.${region}.amazonaws.com` : new URL(endpoint).host;
   const name = `s3://${host}/${bucket}`;
-  const calls = createS3Bucket({ endpoint, region, credentials, tls, connectMs, idleMs }, name);
+  const calls = createS3Bucket({ endpoint, region, credentials, ...connection }, name);
   const checked = (operation: string, key: string): string => {
     const climbs = key.split('/').some(part => part === '.' || part === '..');
     if (key !== '' && !climbs && !key.includes('\0') && key.isWellFormed()) return key;
@@ -98,7 +99,7 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   return {
     name,
     get: async (key, signal, getOptions = {}) =>
-      getObject(calls, { Bucket: bucket, Key: checked('get', key), store: name }, getOptions, signal),
+      getObject(calls, { Bucket: bucket, Key: checked('get', key), store: name }, getOptions, signal, connection),
     put: async (key, body, putOptions = {}) => put(calls, name, checked('put', key), body, putOptions, options),
     list: (prefix, signal): AsyncIterable<ObjectInfo> =>
       listObjects(calls, { Bucket: bucket, store: name }, prefix, signal),

@@ -1,25 +1,25 @@
+import type { ByteRing } from '../flow/byte-ring.ts';
 import type { Cause } from '../model/outcome.ts';
-import type { ArchiveFormat } from './archive-formats.ts';
 import type { SharedBudget } from './disk-budget.ts';
 import type { EntryWriterOptions } from './entry-writer.ts';
 
 /** What a thread that unpacks is given at its start. */
 export interface UnpackTask {
   readonly directory: string;
-  readonly format: ArchiveFormat;
+  /** An archive to be unpacked, or a file to be stored as it is; by the name of its object. */
+  readonly as: 'archive' | 'file';
+  readonly name: string;
   readonly outwardLinks: EntryWriterOptions['outwardLinks'];
+  /** Where the bytes come. */
+  readonly ring: ByteRing;
   readonly budget: SharedBudget;
   /** Bytes that the thread has spent of it, for whoever ends the thread. */
   readonly spent: SharedArrayBuffer;
 }
 
-/** To the thread: bytes, in order; it owns their buffer now. */
-export type ToThread =
-  { readonly type: 'bytes'; readonly buffer: ArrayBuffer; readonly length: number } | { readonly type: 'end' };
-
-/** From the thread. */
+/** From the thread, at its end. */
 export type FromThread =
-  /** One message of bytes was worked off; here is its buffer, to be filled again. */
-  | { readonly type: 'free'; readonly buffer: ArrayBuffer }
   | { readonly type: 'done'; readonly bytes: number }
+  /** Nothing more came: why is known to who fills the ring. */
+  | { readonly type: 'cut' }
   | { readonly type: 'failed'; readonly cause: Cause; readonly message: string };

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
 import { StoreError } from '../errors.ts';
+import { breakRing, RingWriter, type ByteRing } from '../flow/byte-ring.ts';
+import type { StoredObject } from '../storage/object-store.ts';
 import { formatOf, type ArchiveFormat } from './archive-formats.ts';
-import { toBytes } from './byte-path.ts';
 import { createDiskBudget, type DiskBudget } from './disk-budget.ts';
 import { createEntryWriter, type EntryWriter, type EntryWriterOptions } from './entry-writer.ts';
 import { extractWhole } from './extract.ts';
+import { fileEntryOf } from './file-entry.ts';
 import { unpackFailure } from './unpack-failure.ts';
 
 export interface UnpackOptions {
@@ -122,14 +124,22 @@ export const unpackArchive = (body: Readable, directory: string, options: Unpack
       );
     }
     const { unpackInThread } = await import('./unpack-thread.ts');
-    return unpackInThread(all(), { directory, format, outwardLinks }, budget, signal);
+    return unpackInThread(filler(all()), { as: 'archive', directory, name, outwardLinks }, budget, signal);
   });
 
-/** A file name made of a key: its last part. */
-const fileNameOf = (key: string): string => {
-  const name = key.slice(key.lastIndexOf('/') + 1);
-  return ['', '.', '..'].includes(name) ? 'file' : name;
-};
+/** Fills a ring with what comes. */
+const filler =
+  (source: AsyncIterable<Buffer>) =>
+  async (ring: ByteRing): Promise<void> => {
+    try {
+      const writer = new RingWriter(ring);
+      for await (const chunk of source) await writer.write(chunk);
+      writer.end();
+    } catch (error) {
+      breakRing(ring);
+      throw error;
+    }
+  };
 
 /**
  * Store an artifact that is not to be unpacked as the file it is, under the base name of its key.
@@ -144,9 +154,7 @@ export const storeFile = (
   withBody(body, options, ({ all }) =>
     withWriter(directory, options.budget ?? createDiskBudget(0), 'refuse', async writer => {
       const { sizeBytes = Number.POSITIVE_INFINITY } = options;
-      const path = toBytes(fileNameOf(key));
-      const entry = { path, type: 'file', sizeBytes, mode: 0o644, mtimeMs: Date.now(), linkname: '' } as const;
-      const file = writer.begin(entry);
+      const file = writer.begin(fileEntryOf(key, sizeBytes));
       for await (const chunk of all()) {
         file?.write(chunk);
         await writer.drained();
@@ -154,3 +162,26 @@ export const storeFile = (
       file?.close();
     }),
   );
+
+/**
+ * Bring an object into a directory that exists: unpacked, or as the file it is. A large one is received and written by threads,
+ * where its store can do that.
+ * Errors: as unpackArchive's.
+ */
+export const bringIn = async (
+  object: StoredObject,
+  as: 'archive' | 'file',
+  directory: string,
+  options: UnpackOptions & { readonly name: string },
+): Promise<number> => {
+  const { sizeBytes = 0, pour } = object;
+  const { name, signal, outwardLinks = 'refuse', budget = createDiskBudget(0) } = options;
+  if (pour && sizeBytes > smallBytes) {
+    const { unpackInThread } = await import('./unpack-thread.ts');
+    return unpackInThread(pour, { as, directory, name, outwardLinks }, budget, signal);
+  }
+  const { body } = object;
+  return as === 'archive'
+    ? unpackArchive(body, directory, { ...options, sizeBytes })
+    : storeFile(body, directory, name, { ...options, sizeBytes: object.sizeBytes });
+};

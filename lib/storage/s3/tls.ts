@@ -2,11 +2,14 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { messageOf, OptionsError } from '../../errors.ts';
+import type { DirectTls } from '../object-store.ts';
 
 /** How servers prove who they are, and how the runner does. */
 export interface S3Tls {
   /** Tells two of them apart. */
   readonly id: string;
+  /** For connections of other threads. */
+  readonly pem: DirectTls;
   /** Made once: reading the system's authorities anew for each connection takes milliseconds. */
   readonly context: SecureContext;
 }
@@ -55,11 +58,13 @@ export const readS3Tls = (files: S3TlsFiles): S3Tls | undefined => {
   if (faults.length > 0) throw new OptionsError(faults);
   if (ca === undefined && cert === undefined) return undefined;
   try {
-    const context = createSecureContext({
+    const pem = {
       ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ...certificates(ca)] }),
       ...(cert === undefined || key === undefined ? {} : { cert, key }),
-    });
+    };
+    const context = createSecureContext(pem);
     return {
+      pem,
       id: createHash('sha256')
         .update(JSON.stringify([ca, cert, key]))
         .digest('base64'),
