@@ -99,7 +99,7 @@ let started: ReturnType<typeof start> | undefined;
 
 /**
  * CRC-64/NVME, which S3 keeps of every object, piece by piece. As a few lines of WebAssembly, since what npm has takes longer than
- * the MD5 that it shall spare: a GB takes 0.7 s, of hash-wasm 1.0, of OpenSSL's MD5 1.6, of the AWS SDK 15 (measured on one core).
+ * the MD5 that it shall spare: a GB takes 0.7 s, of hash-wasm 1.0, of OpenSSL's MD5 1.6 (measured on one core of a busy machine).
  */
 export const crc64 = (chunk: Buffer, before = 0n): bigint => {
   started ??= start();
