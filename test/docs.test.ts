@@ -95,11 +95,12 @@ t.test('helm takes the commands that operators are shown', async t => {
   const commands = blocksOf('docs/operators.md', 'sh')
     .flatMap(block => block.replaceAll('\\\n', '').split('\n'))
     .filter(line => line.startsWith('helm '));
-  const [install = '', upgrade = ''] = commands;
-  t.equal(commands.length, 2);
+  const [install = '', upgrade = '', withStates = ''] = commands;
+  t.equal(commands.length, 3);
   const settings = (command: string): string => command.slice(command.indexOf('--set'));
   const render = (flags: string) =>
     promisify(execFile)('sh', ['-c', `"$0" template runners "$1" --namespace studioml ${flags}`, helm, chart]);
   t.match((await render(settings(install))).stdout, /kind: Deployment/);
   t.match((await render(`${settings(install)} ${settings(upgrade)}`)).stdout, /kind: ScaledJob/);
+  t.match((await render(`${settings(install)} ${settings(withStates)}`)).stdout, /kind: RoleBinding/);
 });
