@@ -94,6 +94,12 @@ export const createProcessTree = (
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
   };
 
+  /** Nothing that it started is older than itself. */
+  const bornAt = parseStat(read(`/proc/${String(leader)}/stat`) ?? '')?.started ?? 0;
+  /** Kernel threads have no environment; nor has a shell that stands by, which only the runner itself can have started. */
+  const isStranger = ({ parent }: Status): boolean =>
+    parent === kernelThreads || parent === 0 || (parent === process.pid && process.pid !== 1);
+
   /** Who was seen to belong to it: a child whose parent has gone in the meantime still does. */
   const known = new Map<number, number>();
 
@@ -105,12 +111,12 @@ export const createProcessTree = (
       if (pid === process.pid) continue;
       const text = read(`/proc/${String(pid)}/stat`);
       const status = text === undefined ? undefined : parseStat(text);
-      if (!status) continue;
+      if (!status || status.started < bornAt) continue;
       const marked =
         status.session === leader || status.group === leader || known.get(pid) === status.started || isMarked(pid);
       if (marked) members.set(pid, status);
       else others.push(status);
-      unsure ||= marked === undefined && status.parent !== kernelThreads && status.parent !== 0;
+      unsure ||= marked === undefined && !isStranger(status);
     }
     // What left both session and environment behind is still somebody's child.
     for (let before = -1; before !== members.size;) {
