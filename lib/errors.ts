@@ -55,6 +55,10 @@ export class StoreError extends Error {
   }
 }
 
+/** Whether it is a StoreError of one of these codes. */
+export const isStoreError = (error: unknown, ...codes: readonly StoreError['code'][]): error is StoreError =>
+  error instanceof StoreError && codes.includes(error.code);
+
 /**
  * Options that cannot be used: every fault of one start, not only the first.
  *

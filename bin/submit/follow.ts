@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { messageOf, StoreError } from '../../lib/errors.ts';
+import { isStoreError, messageOf, StoreError } from '../../lib/errors.ts';
 import { sleep } from '../../lib/flow/wait.ts';
 import { fenceBeside, readFence } from '../../lib/storage/fence.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
@@ -30,7 +30,7 @@ const orMissing = async <T>(work: Promise<T>, away: (error: StoreError) => void)
   try {
     return await work;
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'missing') return undefined;
+    if (isStoreError(error, 'missing')) return undefined;
     if (!(error instanceof StoreError) || error.code !== 'unavailable') throw error;
     away(error);
     return undefined;

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { messageOf, StoreError } from '../errors.ts';
+import { isStoreError, messageOf, StoreError } from '../errors.ts';
 import { sleep, within } from '../flow/wait.ts';
 import type { ExperimentRecord, RecordChange } from '../model/attempt.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
@@ -24,8 +24,6 @@ const soonMs = 1000;
 /** So often a change begins anew because somebody else was quicker. */
 const maxConflicts = 5;
 const pauseMs = 200;
-
-const is = (error: unknown, code: StoreError['code']): boolean => error instanceof StoreError && error.code === code;
 
 /** Members of the object, as the client names them; times in seconds. */
 const membersOf = ({ status, startedAtMs, checkpointedAtMs, finishedAtMs }: RecordChange) => ({
@@ -60,8 +58,8 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
       }
       seen = { content, etag };
     } catch (error) {
-      if (is(error, 'missing')) seen = undefined;
-      else if (!is(error, 'precondition')) throw error;
+      if (isStoreError(error, 'missing')) seen = undefined;
+      else if (!isStoreError(error, 'precondition')) throw error;
     }
     return seen;
   };
@@ -87,7 +85,7 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
         seen = { content, etag };
         return;
       } catch (error) {
-        if (!is(error, 'precondition') && !is(error, 'missing')) throw error;
+        if (!isStoreError(error, 'precondition') && !isStoreError(error, 'missing')) throw error;
         seen = undefined;
       }
     }
@@ -103,7 +101,7 @@ export const createExperimentRecord = ({ store, key }: ObjectLocation, use: Reco
         isFailing = false;
       } catch (error) {
         left -= 1;
-        if (left > 0 && is(error, 'unavailable')) {
+        if (left > 0 && isStoreError(error, 'unavailable')) {
           await sleep(pauseMs);
           continue;
         }

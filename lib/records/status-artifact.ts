@@ -2,7 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { messageOf, StoreError } from '../errors.ts';
+import { isStoreError, messageOf, StoreError } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import { createDiskBudget } from '../workspace/disk-budget.ts';
@@ -24,8 +24,7 @@ const statusText = async (bytes: Buffer, directory: string, signal: AbortSignal)
 };
 
 /** Not there, or the same as before. */
-const isNoNews = (error: unknown): boolean =>
-  error instanceof StoreError && (error.code === 'missing' || error.code === 'precondition');
+const isNoNews = (error: unknown): boolean => isStoreError(error, 'missing', 'precondition');
 
 /**
  * Asks the artifact `_status` whether the user has stopped the experiment, by a conditional get. What can't be read counts as

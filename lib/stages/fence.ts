@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
-import { asError, AttemptError, messageOf, StoreError } from '../errors.ts';
+import { asError, AttemptError, isStoreError, messageOf } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
 import { createFence, fenceBeside, readFence, writeFence } from '../storage/fence.ts';
@@ -22,8 +22,6 @@ const storingMs = 3_600_000;
 
 /** Nobody else gets the message so soon after it was seen to be ours, ms: what is over by then needs no look. */
 const freshMs = 2000;
-
-const is = (error: unknown, code: StoreError['code']): boolean => error instanceof StoreError && error.code === code;
 
 /** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
 const isOver = ({ at, until }: FenceMark, { delivery }: PreparedAttempt, nowMs: number): boolean =>
@@ -97,7 +95,7 @@ const take = async (
       return;
     } catch (error) {
       // Somebody was quicker: what they wrote decides. A store that knows no conditions has to be looked at.
-      if (!is(error, 'precondition') && !(mayBeFirst && is(error, 'invalid'))) throw error;
+      if (!isStoreError(error, 'precondition') && !(mayBeFirst && isStoreError(error, 'invalid'))) throw error;
       mayBeFirst = false;
     }
   }

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { from, lastValueFrom, mergeMap, type OperatorFunction, toArray } from 'rxjs';
-import { asError, StoreError } from '../errors.ts';
+import { asError, isStoreError } from '../errors.ts';
 import type { PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import { endSpan } from '../output/bill.ts';
@@ -73,7 +73,7 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
     return await withRetry(work, { signal, emit: use.emit, about: attempt.record, operation: 'get', object });
   } catch (error) {
     signal.throwIfAborted();
-    if (artifact.mutable && error instanceof StoreError && error.code === 'missing') return 0;
+    if (artifact.mutable && isStoreError(error, 'missing')) return 0;
     throw transferFailure(error, 'stage in', artifact.label, location);
   }
 };

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import { StoreError } from '../errors.ts';
+import { isStoreError, StoreError } from '../errors.ts';
 import type { FenceMark } from '../model/attempt.ts';
 import type { ObjectLocation } from './object-store.ts';
 
@@ -41,7 +41,7 @@ export const readFence = async (
     const mark = parse(await text(body));
     return mark ? { mark, etag } : { etag };
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'missing') return undefined;
+    if (isStoreError(error, 'missing')) return undefined;
     throw error;
   }
 };

@@ -1,4 +1,4 @@
-import { StoreError } from '../errors.ts';
+import { isStoreError, StoreError } from '../errors.ts';
 import { orAborted } from '../flow/wait.ts';
 import { gcsClientFor, type GcsCredentials } from './gcs/clients.ts';
 import { gcsErrorOf } from './gcs/errors.ts';
@@ -53,7 +53,7 @@ export const createGcsStore = ({ bucket, credentials, endpoint, idleMs = 60_000 
           object.body.destroy();
         } catch (error) {
           // That generation is gone.
-          const isOther = error instanceof StoreError && error.code === 'missing' && ifMatch !== undefined;
+          const isOther = isStoreError(error, 'missing') && ifMatch !== undefined;
           if (!isOther) throw error;
           throw new StoreError('precondition', 'get failed: the object is another one by now', where);
         }

@@ -3,14 +3,13 @@ import { StoreError } from '../errors.ts';
 import { breakRing, RingBroken, RingWriter, type ByteRing } from '../flow/byte-ring.ts';
 import { orAborted } from '../flow/wait.ts';
 import { damageError, noteRight } from './damage.ts';
-import type { GetOptions, StoredObject } from './object-store.ts';
+import { goingOn, triesOf, whyNot } from './going-on.ts';
+import type { StoredObject } from './object-store.ts';
 import type { FromReceiver } from './receive/receive-protocol.ts';
 import { startReceiver, type Receiver } from './receive/receive-thread.ts';
 import { resumedBody, type ResumeContext } from './resumed-body.ts';
 import { withRetry } from './retry.ts';
 
-/** Tries in a row that bring nothing. */
-const attempts = 8;
 /** How often who watches is told how far it is, ms. */
 const lookMs = 250;
 
@@ -46,11 +45,6 @@ export const pumpInto = (body: Readable, ring: ByteRing): Promise<void> =>
       .on('close', () => reject(new Error('the body was closed before its end')));
   });
 
-const goingOn = (startByte: number, etag: string | undefined): GetOptions => ({
-  startByte,
-  ...(etag === undefined ? {} : { ifMatch: etag }),
-});
-
 /** Receive all, over as many connections as it takes. */
 const receiveAll = async (
   receiver: Receiver,
@@ -58,7 +52,7 @@ const receiveAll = async (
   use: ResumeContext,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { store, key, emit, about, baseMs } = use;
+  const { store, key } = use;
   const where = { store: store.name, key };
   const { direct, etag } = object;
   if (!direct) throw new NotDirect();
@@ -74,9 +68,8 @@ const receiveAll = async (
   };
   for (;;) {
     const before = receiver.at();
-    const retry = { signal, emit, operation: 'get', object: `${store.name}/${key}`, ...(about ? { about } : {}) };
     try {
-      const said = await withRetry(once, { ...retry, attempts, ...(baseMs === undefined ? {} : { baseMs }) });
+      const said = await withRetry(once, triesOf(use, signal));
       if (said.type === 'unwanted') throw new RingBroken('nobody wants it any more');
       if (said.type === 'fault') throw damageError({ ...where, etag }, said.fault);
       noteRight({ ...where, etag });
@@ -84,10 +77,7 @@ const receiveAll = async (
     } catch (error) {
       // As many tries again where something came meanwhile.
       const isCut = error === cut && receiver.at() > before;
-      if (isCut) continue;
-      const isOther = error instanceof StoreError && error.code === 'precondition';
-      if (!isOther) throw error;
-      throw new StoreError('unavailable', 'get failed: the object was replaced while it was read', where);
+      if (!isCut) throw whyNot(error, use);
     }
   }
 };

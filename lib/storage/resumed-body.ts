@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
-import { messageOf, StoreError } from '../errors.ts';
+import { isStoreError, StoreError } from '../errors.ts';
 import type { About, Emit } from '../telemetry/events.ts';
 import { damageError, noteRight } from './damage.ts';
+import { goingOn, triesOf, whyNot } from './going-on.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import { withRetry } from './retry.ts';
 
@@ -18,10 +19,8 @@ export interface ResumeContext {
 }
 
 const bufferBytes = 1024 * 1024;
-/** Tries in a row that bring nothing. */
-const attempts = 8;
 
-const isCut = (error: unknown): boolean => error instanceof StoreError && error.code === 'unavailable';
+const isCut = (error: unknown): boolean => isStoreError(error, 'unavailable');
 
 /**
  * The body of an object, whole and as the store has it: where it is cut off it goes on from there, as long as the store has the same
@@ -30,10 +29,9 @@ const isCut = (error: unknown): boolean => error instanceof StoreError && error.
  * from its beginning); `invalid` when it is damaged in the same way twice, and so where it lies; the signal's reason.
  */
 export const resumedBody = (first: StoredObject, use: ResumeContext): Readable => {
-  const { store, key, emit, about, onBytes, baseMs } = use;
+  const { store, key, onBytes } = use;
   const { sizeBytes, etag, check } = first;
   const where = { store: store.name, key };
-  const object = `${store.name}/${key}`;
   const closed = new AbortController();
   const signal = use.signal ? AbortSignal.any([use.signal, closed.signal]) : closed.signal;
   let source: Readable | undefined;
@@ -50,18 +48,14 @@ export const resumedBody = (first: StoredObject, use: ResumeContext): Readable =
         isFirst = false;
         return Promise.reject<StoredObject>(cut);
       }
-      return store.get(key, use.signal, { startByte: at, ...(etag === undefined ? {} : { ifMatch: etag }) });
+      return store.get(key, use.signal, goingOn(at, etag));
     };
-    const retry = { signal, emit, operation: 'get', object, attempts, ...(about ? { about } : {}) };
     try {
-      const { body } = await withRetry(open, { ...retry, ...(baseMs === undefined ? {} : { baseMs }) });
+      const { body } = await withRetry(open, triesOf(use, signal));
       if (out.destroyed) body.destroy();
       else attach(body);
     } catch (error) {
-      const isOther = error instanceof StoreError && error.code === 'precondition';
-      fail(
-        isOther ? new StoreError('unavailable', 'get failed: the object was replaced while it was read', where) : error,
-      );
+      fail(whyNot(error, use));
     }
   };
   const finish = () => {
@@ -109,7 +103,7 @@ export const resumedBody = (first: StoredObject, use: ResumeContext): Readable =
     },
     destroy: (error, done) => {
       source?.destroy();
-      closed.abort(error ?? new Error(`nobody reads it any more: ${messageOf(object)}`));
+      closed.abort(error ?? new Error(`nobody reads it any more: ${where.store}/${key}`));
       done(error);
     },
   });

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { StoreError } from '../errors.ts';
+import { isStoreError, StoreError } from '../errors.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { createS3Bucket } from './s3/bucket.ts';
 import type { S3Bucket } from './s3/bucket.ts';
@@ -111,7 +111,7 @@ export const createS3Store = (options: S3Place): ObjectStore => {
           client.send(new sdk.DeleteObjectCommand(input), sending),
         )
         .catch((error: unknown) => {
-          if (!(error instanceof StoreError && error.code === 'missing')) throw error;
+          if (!isStoreError(error, 'missing')) throw error;
         });
     },
   };
