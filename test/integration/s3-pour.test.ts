@@ -4,21 +4,14 @@ import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { createByteRing, RingReader } from '../../lib/flow/byte-ring.ts';
 import { pourInto } from '../../lib/storage/pour.ts';
-import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
-import { startFaultProxy } from '../helpers/fault-proxy.ts';
-import { needS3 } from '../helpers/s3.ts';
+import { shakyS3 } from '../helpers/shaky-s3.ts';
 
 const MiB = 2 ** 20;
 
 const scene = async (t: Test) => {
-  const place = await needS3(t);
-  if (!place) return undefined;
-  const proxy = await startFaultProxy(place.endpoint);
-  t.teardown(() => proxy.close());
-  const events: RunnerEvent[] = [];
-  const bus = createEventBus();
-  bus.events$.subscribe(event => events.push(event));
-  const store = place.open({ endpoint: proxy.endpoint, idleMs: 500 });
+  const there = await shakyS3(t);
+  if (!there) return undefined;
+  const { proxy, emit, retries, shaky: store, direct } = there;
   let told = 0;
   /** An object by way of a ring; `meanwhile` is done when its size is known. */
   const read = async (key: string, signal?: AbortSignal, meanwhile?: () => Promise<unknown>): Promise<Buffer> => {
@@ -32,7 +25,7 @@ const scene = async (t: Test) => {
       for await (const piece of new RingReader(ring).copies()) pieces.push(piece);
     })();
     reading.catch(() => undefined);
-    await pourInto(ring, object, { store, key, signal, emit: bus.emit, onBytes, baseMs: 1 });
+    await pourInto(ring, object, { store, key, signal, emit, onBytes, baseMs: 1 });
     await reading;
     return Buffer.concat(pieces);
   };
@@ -40,8 +33,8 @@ const scene = async (t: Test) => {
     proxy,
     read,
     told: () => told,
-    retries: () => events.filter(({ event }) => event === 'store-retry').length,
-    direct: place.open(),
+    retries: () => retries().length,
+    direct,
   };
 };
 

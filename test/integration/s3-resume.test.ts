@@ -6,38 +6,23 @@ import t, { type Test } from 'tap';
 import type { ObjectStore, PutOptions } from '../../lib/storage/object-store.ts';
 import { resuming } from '../../lib/storage/resuming.ts';
 import { withRetry } from '../../lib/storage/retry.ts';
-import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
-import { startFaultProxy } from '../helpers/fault-proxy.ts';
-import { needS3 } from '../helpers/s3.ts';
+import { shakyS3 } from '../helpers/shaky-s3.ts';
 
 const MiB = 2 ** 20;
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 const scene = async (t: Test) => {
-  const place = await needS3(t);
-  if (!place) return undefined;
-  const proxy = await startFaultProxy(place.endpoint);
-  t.teardown(() => proxy.close());
-  const events: RunnerEvent[] = [];
-  const bus = createEventBus();
-  bus.events$.subscribe(event => events.push(event));
+  const there = await shakyS3(t);
+  if (!there) return undefined;
+  const { emit } = there;
   const read = async (store: ObjectStore, key: string, signal?: AbortSignal): Promise<Buffer> => {
-    const { store: steady } = resuming({ store, key }, { emit: bus.emit, about: {}, artifact: 'data' });
+    const { store: steady } = resuming({ store, key }, { emit, about: {}, artifact: 'data' });
     return buffer((await steady.get(key, signal)).body);
   };
-  const retries = () => events.filter(({ event }) => event === 'store-retry').map(({ fields }) => fields);
   /** As stage-out tries pieces again, with less waiting. */
   const retry: NonNullable<PutOptions['retry']> = (work, signal) =>
-    withRetry(work, { signal, emit: bus.emit, operation: 'put', object: 'o', baseMs: 1, maxMs: 20, attempts: 50 });
-  return {
-    place,
-    proxy,
-    read,
-    retries,
-    retry,
-    shaky: place.open({ endpoint: proxy.endpoint, idleMs: 500 }),
-    direct: place.open(),
-  };
+    withRetry(work, { signal, emit, operation: 'put', object: 'o', baseMs: 1, maxMs: 20, attempts: 50 });
+  return { ...there, read, retry };
 };
 
 t.test('an object that is cut off goes on where it stopped, again and again', async t => {
