@@ -27,7 +27,8 @@ import { closeS3 } from '../lib/storage/s3.ts';
 import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
-import { createWorkspace, removeWorkspace } from '../lib/workspace/layout.ts';
+import { createWorkspace } from '../lib/workspace/layout.ts';
+import { openSpares } from '../lib/workspace/spares.ts';
 import { brokersOf } from './brokers.ts';
 import { openCache } from './cache.ts';
 import { experimentUserOf } from './experiment-user.ts';
@@ -127,6 +128,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     runsMayWrite: runAs === undefined || runAs.uid === 0,
     emit,
   });
+  const spares = await openSpares(home);
   const executors = [
     ...(await containerExecutors({
       ...options,
@@ -138,6 +140,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     })),
     createVirtualEnvironmentExecutor({
       environments,
+      spares,
       findInterpreters,
       runAs,
       runnerEnv: process.env,
@@ -211,8 +214,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         holdMs,
         maxAttempts: options.maxAttempts,
         unplacedAfterMs: options.unplacedAfterMs,
-        createWorkspace: attempt => Promise.resolve(createWorkspace({ home, key: attempt.request.key })),
-        removeWorkspace,
+        createWorkspace: attempt => createWorkspace({ home, key: attempt.request.key, spares }),
         createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
         keepWorkspaces: options.debug,
         locate: find,
@@ -244,6 +246,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       quarantine.close();
       ledger.cards.close();
       await environments.close();
+      await spares.close();
       confinement.groups.close();
       await closeS3();
     },

@@ -11,14 +11,18 @@ import { experimentEnv, markerOf } from './experiment-env.ts';
 import { imageOf } from './image.ts';
 import { installerEnv } from './installer-env.ts';
 import { chooseInterpreter, type Interpreter } from './interpreters.ts';
-import { createPrivateEnvironment } from './private-environment.ts';
+import type { PrivateEnvironment } from './private-environment.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs, programOf } from './program.ts';
 import { commandAs, handOver, type RunAs } from './run-as.ts';
 import { bundledClients, requirementsOf } from './requirements.ts';
+import { createSpareEnvironments } from './spare-environments.ts';
+import type { Spares } from '../workspace/spares.ts';
 
 export interface VirtualEnvironmentSettings {
   readonly environments: Environments;
+  /** Where private environments are kept from one run to the next. */
+  readonly spares?: Spares | undefined;
   readonly findInterpreters: (env: NodeJS.ProcessEnv, user?: RunAs) => Promise<readonly Interpreter[]>;
   /** EXPERIMENT_USER */
   readonly runAs?: RunAs | undefined;
@@ -60,6 +64,7 @@ const createInterpreterChoice = (find: () => Promise<readonly Interpreter[]>, no
 
 /** What is started, and the tree that it has to be given back. */
 interface Provisioned extends Command {
+  readonly own: PrivateEnvironment;
   readonly shared: Environment | undefined;
 }
 
@@ -83,6 +88,7 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
  */
 export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
   const { emit, now } = use;
+  const privateEnvironments = createSpareEnvironments(use.spares);
   const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv, use.runAs), now);
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
@@ -107,7 +113,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
             about: record,
           });
     if (shared) attempt.scope.add('environment', () => shared.release());
-    const own = createPrivateEnvironment(join(workspace.runner, 'env'), interpreter, shared);
+    const own = privateEnvironments.make(join(workspace.runner, 'env'), interpreter, shared);
     document.set('pipdeptree', shared?.tree ?? []);
     document.set('requirements', shared?.lock ?? []);
     document.set('python', interpreter.version);
@@ -130,6 +136,7 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         // The home of the runner is not for others.
         ...(use.runAs && !('HOME' in request.env) && { HOME: workspace.tmp }),
       },
+      own,
       shared,
     };
     return command;
@@ -165,9 +172,13 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     },
     provision,
     start: async attempt => {
-      const { command, signal, record } = attempt;
+      const { signal, record, workspace } = attempt;
+      const command = attempt.command as Provisioned;
       const { runAs } = use;
       if (runAs) await handOver(attempt, runAs);
+      const keepDirectories = workspace.mark();
+      const keepEnvironment = privateEnvironments.mark(command.own);
+      let isOver = true;
       const standing = launchers.get(record);
       const run = await startProcess(runAs ? commandAs(command, runAs) : command, {
         signal,
@@ -177,12 +188,18 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
         maxDurationMs: longestRunMs(attempt),
         marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
         onSurvivors: pids => {
+          isOver = false;
           emit('kill-incomplete', { pids: pids.join(' ') }, record);
         },
       });
       setImmediate(() => shells.refill());
-      // Long before its results are stored: the next one may want the same tree.
-      void run.exit.then(() => (command as Provisioned).shared?.release());
+      void run.exit.then(() => {
+        // Long before its results are stored: the next one may want the same tree.
+        void command.shared?.release();
+        if (!isOver) return;
+        keepDirectories();
+        workspace.beforeRemoval(keepEnvironment);
+      });
       return run;
     },
   };

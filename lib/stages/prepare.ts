@@ -1,17 +1,15 @@
-import { mergeMap, type OperatorFunction } from 'rxjs';
+import { map, type OperatorFunction } from 'rxjs';
 import type {
   AdmittedAttempt,
   ExperimentRecord,
   MetadataDocument,
+  OwnedWorkspace,
   PreparedAttempt,
-  Workspace,
 } from '../model/attempt.ts';
 
 export interface PrepareContext {
   /** Make the attempt's directories. */
-  readonly createWorkspace: (attempt: AdmittedAttempt) => Promise<Workspace>;
-  /** Remove them, whatever the experiment left in them. */
-  readonly removeWorkspace: (workspace: Workspace) => Promise<void>;
+  readonly createWorkspace: (attempt: AdmittedAttempt) => OwnedWorkspace;
   /** A new metadata document, with what is known before anything ran. */
   readonly createDocument: (attempt: AdmittedAttempt) => MetadataDocument;
   /** The experiment's record in its metadata store; nothing is asked of the store yet. */
@@ -27,9 +25,9 @@ export interface PrepareContext {
  * Source: spec "Layout on disk".
  */
 export const prepare = (use: PrepareContext): OperatorFunction<AdmittedAttempt, PreparedAttempt> =>
-  mergeMap(async attempt => {
-    const workspace = await use.createWorkspace(attempt);
-    if (!use.keepWorkspaces) attempt.scope.add('workspace', () => use.removeWorkspace(workspace));
+  map(attempt => {
+    const workspace = use.createWorkspace(attempt);
+    if (!use.keepWorkspaces) attempt.scope.add('workspace', () => workspace.remove());
     attempt.record.reports?.begun();
     const document = use.createDocument(attempt);
     return { ...attempt, workspace, document, experimentRecord: use.createExperimentRecord(attempt) };

@@ -20,7 +20,8 @@ export interface SettleContext {
 /**
  * Tell the queue how its message ended, then give back what the attempt still holds.
  * In: FinishedAttempt, everything stored. Out: Settled, once the scope is closed.
- * Errors: none; a queue that cannot be told gives the message back by itself (event `settle-failed`).
+ * Errors: none; a queue that cannot be told gives the message back by itself (event `settle-failed`), and is left alone for a
+ * growing delay.
  * Source: spec "Settling".
  */
 export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Settled> =>
@@ -28,12 +29,12 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
     const { delivery, identity, record, end } = attempt;
     const queue = queueId(delivery.queue);
     const settlement = settlementOf(attempt, use, () => use.delays.next(queue, use.now()));
-    if (settlement.type !== 'release' && settlement.type !== 'none') use.delays.reset(queue);
-    const delayMs = settlement.type === 'release' ? settlement.delayMs : 0;
+    let delayMs = settlement.type === 'release' ? settlement.delayMs : 0;
     let told = false;
     try {
       await delivery.settle(settlement);
       told = true;
+      if (settlement.type !== 'release' && settlement.type !== 'none') use.delays.reset(queue);
       const settledAtMs = use.now();
       if (record.began) endSpan(record, 'stored', settledAtMs);
       else endCurrentSpan(record, settledAtMs);
@@ -50,6 +51,8 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
         record,
       );
     } catch (error) {
+      // It comes back uncounted: where nobody takes its dead letter it would be run again at once, for ever.
+      if (settlement.type !== 'release' && !delivery.lost.aborted) delayMs = use.delays.next(queue, use.now());
       use.emit('settle-failed', { settlement: settlement.type, error: messageOf(error) }, record);
     }
     await attempt.scope.close();

@@ -82,7 +82,7 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
 const inputsOf = (attempt: PreparedAttempt, use: StageInContext): Placed[] => {
   const inputs = [...attempt.request.artifacts.values()].flatMap(artifact => {
     if (!isDirectoryLabel(artifact.label)) return [];
-    mkdirSync(attempt.workspace.directoryOf(artifact.label), { recursive: true });
+    attempt.workspace.makeDirectory(artifact.label);
     const location = use.locate(artifact, attempt);
     return location ? [{ artifact, location }] : [];
   });

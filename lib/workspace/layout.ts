@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Workspace } from '../model/attempt.ts';
+import type { OwnedWorkspace } from '../model/attempt.ts';
 import { removeTree } from './remove-tree.ts';
+import type { Spares } from './spares.ts';
+import { markOf } from './untouched.ts';
 
 export interface WorkspacePlace {
   /** `<working-dir>/<run root>`: STUDIOML_HOME. */
   readonly home: string;
   /** The experiment's key: any characters, so it is never a path as it is. */
   readonly key: string;
+  readonly spares?: Spares | undefined;
 }
 
 /** A directory name for a key: short, safe, the same for every attempt. */
@@ -33,14 +36,21 @@ const claimRoot = (experiments: string, key: string): string => {
 
 /**
  * Make the directories of one attempt: `<home>/experiments/<hash of key>.<n>/` with workspace, output, _metadata and _runner in
- * it. Synchronous: all the mkdirs together take less than one promise call.
+ * it. Synchronous: all of them together take less than one promise call.
  * Source: spec "Layout on disk".
  */
-export const createWorkspace = ({ home, key }: WorkspacePlace): Workspace => {
+export const createWorkspace = ({ home, key, spares }: WorkspacePlace): OwnedWorkspace => {
   const root = claimRoot(join(home, 'experiments'), key);
   const at = (name: string) => join(root, name);
+  const make = (directory: string) => {
+    if (spares) spares.make(directory);
+    else mkdirSync(directory);
+  };
   const tmp = join(at('_runner'), 'tmp');
-  for (const directory of [at('workspace'), at('output'), at('_metadata'), at('_runner'), tmp]) mkdirSync(directory);
+  const directories = [at('workspace'), at('output'), at('_metadata'), tmp];
+  mkdirSync(at('_runner'));
+  for (const directory of directories) make(directory);
+  const before: (() => void | Promise<void>)[] = [];
   return {
     root,
     workspace: at('workspace'),
@@ -51,11 +61,29 @@ export const createWorkspace = ({ home, key }: WorkspacePlace): Workspace => {
     tmp,
     home,
     directoryOf: at,
+    makeDirectory: label => {
+      const directory = at(label);
+      if (directories.includes(directory)) return;
+      make(directory);
+      directories.push(directory);
+    },
+    beforeRemoval: work => {
+      before.push(work);
+    },
+    mark: () => {
+      const marks = spares ? directories.map(markOf) : [];
+      return () => {
+        before.push(async () => {
+          for (const [n, mark] of marks.entries()) await spares?.keep(directories[n] ?? '', mark);
+        });
+      };
+    },
+    remove: async () => {
+      try {
+        for (const work of before) await work();
+      } finally {
+        await removeTree(root);
+      }
+    },
   };
 };
-
-/**
- * Remove an attempt's directories, whatever it left in them. Links are removed, never followed.
- * Errors: those of the file system, where something could not be removed.
- */
-export const removeWorkspace = ({ root }: Pick<Workspace, 'root'>): Promise<void> => removeTree(root);

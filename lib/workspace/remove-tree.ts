@@ -47,17 +47,8 @@ interface Visited {
   readonly going: Promise<void>[];
 }
 
-/**
- * Remove a directory and everything in it, read-only and very deep directories included. Links are removed, never followed. Small
- * trees go at once, large ones leave room for others. What is not there is no error. Files go one by one, which is quickest;
- * directories beside each other, off the event loop: some file systems take milliseconds for each.
- * Errors: those of the file system, where something could not be removed.
- */
-export const removeTree = async (root: string): Promise<void> => {
-  const top = toBytes(root);
-  const stats = lstatSync(forDisk(top), { throwIfNoEntry: false });
-  if (stats && !stats.isDirectory()) unlinkSync(forDisk(top));
-  if (!stats?.isDirectory()) return;
+/** Remove what is in a directory, and the directory itself where `isKept` does not say otherwise. */
+const clear = async (top: BytePath, isKept: boolean): Promise<void> => {
   const first: Visited = { path: top, parent: undefined, isOpen: false, going: [] };
   const stack = [first];
   let calls = 0;
@@ -82,6 +73,10 @@ export const removeTree = async (root: string): Promise<void> => {
     const { path, parent, isOpen, going } = one;
     if (isOpen) {
       stack.pop();
+      if (!parent && isKept) {
+        await Promise.all(going);
+        return;
+      }
       const gone = removeEmpty(path, (parent ?? one).path, going);
       if (!parent) return gone;
       gone.catch(() => undefined);
@@ -95,3 +90,19 @@ export const removeTree = async (root: string): Promise<void> => {
     }
   }
 };
+
+/**
+ * Remove a directory and everything in it, read-only and very deep directories included. Links are removed, never followed. Small
+ * trees go at once, large ones leave room for others. What is not there is no error. Files go one by one, which is quickest;
+ * directories beside each other, off the event loop: some file systems take milliseconds for each.
+ * Errors: those of the file system, where something could not be removed.
+ */
+export const removeTree = async (root: string): Promise<void> => {
+  const top = toBytes(root);
+  const stats = lstatSync(forDisk(top), { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return clear(top, false);
+  if (stats) unlinkSync(forDisk(top));
+};
+
+/** Remove what is in a directory, as `removeTree` does, and leave the directory. */
+export const emptyTree = (root: string): Promise<void> => clear(toBytes(root), true);

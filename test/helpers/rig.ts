@@ -13,7 +13,7 @@ import { Ledger } from '../../lib/resources/ledger.ts';
 import { locate, locateDatabase } from '../../lib/storage/locate.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
 import { createRedactor, redactDeep } from '../../lib/telemetry/redact.ts';
-import { createWorkspace, removeWorkspace } from '../../lib/workspace/layout.ts';
+import { createWorkspace } from '../../lib/workspace/layout.ts';
 import type { QueueContext } from '../../pipelines/queue.ts';
 import { createRunner, type Runner, type RunnerContext } from '../../pipelines/runner.ts';
 import { MemoryBroker } from './memory-broker.ts';
@@ -73,9 +73,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     holdMs: 1000,
     maxAttempts: 3,
     unplacedAfterMs: 86_400_000,
-    createWorkspace: attempt =>
-      Promise.resolve(createWorkspace({ home: join(home, 'work'), key: attempt.request.key })),
-    removeWorkspace,
+    createWorkspace: attempt => createWorkspace({ home: join(home, 'work'), key: attempt.request.key }),
     createDocument: attempt => documentOf(attempt, true, Date.now()),
     keepWorkspaces: false,
     mostDiskBytes: 0,

@@ -223,18 +223,22 @@ t.test('a user who may not declare queues holds messages on their channel, and i
   const { broker, name, publish, url, managementUrl, events, channel } = scene;
   await withUser(url, managementUrl, async plainUrl => {
     const queue = broker(plainUrl).open(name);
-    for (const type of ['release', 'retry', 'accept'] as const) {
-      if (type === 'release') await publish('plain');
+    for (const type of ['reject', 'release', 'retry', 'accept'] as const) {
+      if (type === 'reject') await publish('plain');
       const delivery = await take(queue);
       await delivery.begin(1, 'key');
       t.equal(delivery.body.toString(), 'plain');
-      await delivery.settle(
-        type === 'release'
-          ? { type, delayMs: 0 }
-          : type === 'retry'
-            ? { type, attempt: 1, history: [] }
-            : { type: 'accept' },
-      );
+      if (type === 'reject') {
+        const refused = delivery.settle({ type, reason: 'malformed', message: '', history: [] });
+        await t.rejects(refused, /ACCESS_REFUSED/, 'no place for its dead letter: it is not dropped');
+      } else
+        await delivery.settle(
+          type === 'release'
+            ? { type, delayMs: 0 }
+            : type === 'retry'
+              ? { type, attempt: 1, history: [] }
+              : { type: 'accept' },
+        );
     }
     t.match(await channel.checkQueue(name), { messageCount: 0 });
     const told = events.filter(({ event }) => event === 'lease-unavailable');

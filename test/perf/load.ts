@@ -61,7 +61,9 @@ export class Load {
     const endpoint = url.origin;
     const s3 = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
     const bucket = `bench-${randomUUID()}`;
-    await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+    // One of its own, as the client has it: on a file system `experiments/KEY` is no file beside `experiments/KEY/output.tar`.
+    const databaseBucket = `${bucket}-database`;
+    for (const Bucket of [bucket, databaseBucket]) await s3.send(new CreateBucketCommand({ Bucket }));
     const broker = await connect(needed('TEST_AMQP_URL'), { noDelay: true });
     const channel = await broker.createConfirmChannel();
     await channel.assertExchange('StudioML.topic', 'topic', { durable: true, autoDelete: true });
@@ -69,7 +71,7 @@ export class Load {
     const directory = await mkdtemp(join(tmpdir(), 'studioml-bench-'));
     const store =
       stores === 's3'
-        ? { endpoint, bucket, databaseBucket: bucket, credentials: { aws } }
+        ? { endpoint, bucket, databaseBucket, credentials: { aws } }
         : { endpoint: join(directory, 'store'), bucket: 'storage', databaseBucket: 'database' };
     return new Load(directory, s3, store, broker, channel);
   }
@@ -93,14 +95,17 @@ export class Load {
     return key;
   }
 
-  async #put(key: string, body: Buffer): Promise<void> {
-    const { bucket, endpoint, credentials } = this.#store;
+  async #put(key: string, body: Buffer, bucket = this.#store.bucket): Promise<void> {
+    const { endpoint, credentials } = this.#store;
     if (credentials) await this.#s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
     else await createDirectoryStore({ root: join(endpoint, bucket) }).put(key, body);
   }
 
   /** A request for one of the programs. */
-  async request(file: string, more: Partial<RequestParts> = {}): Promise<{ key: string; request: unknown }> {
+  async request(
+    file: string,
+    more: Partial<RequestParts> = {},
+  ): Promise<{ key: string; request: ReturnType<typeof buildRequest> }> {
     const timeAddedMs = Date.now();
     const key = `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
     const workspaceKey = await this.workspace(file);
@@ -108,10 +113,21 @@ export class Load {
     return { key, request };
   }
 
+  /** The message for one of the programs, its experiment in the metadata store as the client leaves it there before it sends. */
+  async prepare(file: string, more: Partial<RequestParts> = {}): Promise<{ key: string; message: string }> {
+    const { key, request } = await this.request(file, more);
+    await this.#put(
+      `experiments/${key}`,
+      Buffer.from(JSON.stringify(request['experiment'])),
+      this.#store.databaseBucket,
+    );
+    return { key, message: JSON.stringify(request) };
+  }
+
   /** Publish a request for one of the programs. Resolves when the broker has confirmed it; returns the experiment's key. */
   async publish(queue: string, file: string, more: Partial<RequestParts> = {}): Promise<string> {
-    const { key, request } = await this.request(file, more);
-    await this.send(queue, JSON.stringify(request));
+    const { key, message } = await this.prepare(file, more);
+    await this.send(queue, message);
     return key;
   }
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import t from 'tap';
-import { createWorkspace, removeWorkspace } from '../../lib/workspace/layout.ts';
+import { createWorkspace } from '../../lib/workspace/layout.ts';
 
 t.test('an attempt has its directories and nothing else', async t => {
   const home = t.testdir();
@@ -37,7 +37,7 @@ t.test('where no directory can be made the error says so', async t => {
 t.test('removing takes the attempt and leaves its neighbours', async t => {
   const home = t.testdir();
   const [first, second] = [createWorkspace({ home, key: 'a' }), createWorkspace({ home, key: 'a' })];
-  await removeWorkspace(first);
+  await first.remove();
   t.notOk(existsSync(first.root));
   t.ok(statSync(second.root).isDirectory());
 });

@@ -80,6 +80,10 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
       onChannel.letGo();
       try {
         await settleHold(hold, settings, settlement);
+      } catch (error) {
+        // A lease comes home by itself; a channel would hold the message for as long as it lives.
+        if (hold === onChannel && settlement.type !== 'release') await hold.release().catch(() => undefined);
+        throw error;
       } finally {
         if (hold === onChannel) onSettled();
       }
