@@ -51,6 +51,8 @@ export interface Uploads {
    * Errors: the first AttemptError, after everything was tried: `store-fault`, `access-denied`, `artifact-missing` (no bucket).
    */
   store(how: StoreHow): Promise<Stored>;
+  /** Labels that the last call could not store. */
+  unstored(): readonly string[];
 }
 
 /** What a job came to: undefined bytes where nothing had to be sent. */
@@ -194,6 +196,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     );
 
   const labelled = (isWanted: (label: string) => boolean) => mutable.filter(({ label }) => isWanted(label));
+  let unstored: readonly string[] = [];
   const rounds = [
     { artifacts: labelled(label => label === 'output'), work: storeDirectory },
     { artifacts: labelled(label => label !== 'output' && label !== '_metadata'), work: storeDirectory },
@@ -207,10 +210,12 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
         const wanted = artifacts.filter(({ label }) => how.due?.has(label) !== false);
         if (wanted.length > 0) done.push(...(await outcomes(wanted, work, how)));
       }
-      const failed = done.find(({ error }) => error !== undefined);
-      if (failed) throw failed.error;
+      const failed = done.filter(({ error }) => error !== undefined);
+      unstored = failed.map(({ label }) => label);
+      if (failed.length > 0) throw failed[0]?.error;
       const sent = done.filter(({ bytes }) => bytes !== undefined);
       return { artifacts: sent.map(({ label }) => label), bytes: sent.reduce((sum, { bytes = 0 }) => sum + bytes, 0) };
     },
+    unstored: () => unstored,
   };
 };
