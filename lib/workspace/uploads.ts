@@ -86,7 +86,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     location: ObjectLocation,
     label: string,
     patience: Patience,
-    work: (retry: NonNullable<PutOptions['retry']>) => Promise<number>,
+    work: (how: Pick<PutOptions, 'retry' | 'onLeft'>) => Promise<number>,
   ): Promise<number> => {
     const context = {
       emit,
@@ -96,6 +96,9 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       ...patience,
       // They brought the inputs in.
       awaitsCredentials: true,
+    };
+    const onLeft: PutOptions['onLeft'] = left => {
+      emit('upload-left', { object: context.object, ...left }, record);
     };
     const retryPiece: PutOptions['retry'] = async (piece, until) => {
       try {
@@ -107,7 +110,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       }
     };
     try {
-      return await withRetry(() => work(retryPiece), { ...context, signal });
+      return await withRetry(() => work({ retry: retryPiece, onLeft }), { ...context, signal });
     } catch (error) {
       signal.throwIfAborted();
       throw transferFailure(error, 'stage out', label, location);
@@ -126,7 +129,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     if (!location) return undefined;
     const { store, key } = location;
     let ready: Buffer | undefined;
-    const bytes = await put(location, label, patience, async retry => {
+    const bytes = await put(location, label, patience, async pieces => {
       const progress = createProgress({
         emit,
         about: record,
@@ -145,7 +148,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       await store.put(
         key,
         counted(packed, count => (sent += count)),
-        { signal, retry },
+        { signal, ...pieces },
       );
       progress.end();
       return sent;
@@ -162,10 +165,10 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     const sent = await Promise.allSettled(
       (await metadataFiles(isLast)).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
-        const bytes = await put({ store, key }, artifact.label, patience, async retry => {
+        const bytes = await put({ store, key }, artifact.label, patience, async pieces => {
           const file = read();
           if (!file) return 0;
-          await store.put(key, file.body, { signal, retry, ...(contentType ? { contentType } : {}) });
+          await store.put(key, file.body, { signal, ...pieces, ...(contentType ? { contentType } : {}) });
           return file.sizeBytes;
         });
         stored();
