@@ -18,6 +18,7 @@ const gzipBlockBytes = 512 * 1024;
 const windowBytes = 32 * 1024;
 /** Threads of node's pool; one block waits for each. */
 const mostAtOnce = 4;
+const coresAtOnce = (): number => Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
 /** Method deflate, made on Unix, without name and time. Source: RFC 1952, 2.3. */
 const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 /** A last block that is empty. */
@@ -31,9 +32,8 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
   let sum = 0;
   let bytes = 0;
   let window: Buffer | undefined;
-  const atOnce = Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
   yield gzipHeader;
-  yield* inOrder(blocksOf(source, gzipBlockBytes), atOnce, block => {
+  yield* inOrder(blocksOf(source, gzipBlockBytes), coresAtOnce(), block => {
     sum = crc32(block, sum);
     bytes += block.length;
     const dictionary = window;
@@ -50,11 +50,21 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
   yield Buffer.concat([lastBlock, trailer]);
 }
 
-/** zstd, level 3, one frame. */
+/** What one thread of zstd's own compresses at a time, with an eighth of a window before it. */
+const zstdJobBytes = 2 * 1024 * 1024;
+
+/**
+ * zstd, level 3, one frame, on several cores: threads of its own compress one job each. A write is as much as they take at once, and is
+ * seen through (`flush`): with threads zstd takes a part of what it is given and comes back for the rest, and Node's stream would take
+ * that for the end. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
+ */
 export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const encoder = createZstdCompress({ chunkSize: 256 * 1024 });
+  const { ZSTD_e_flush: flush, ZSTD_c_nbWorkers, ZSTD_c_jobSize } = constants;
+  const threads = coresAtOnce();
+  const params = { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes };
+  const encoder = createZstdCompress({ chunkSize: 256 * 1024, flush, params });
   // Who reads the encoder hears of an error by it.
-  pipeline(source, encoder, () => undefined);
+  pipeline(blocksOf(source, threads * zstdJobBytes), encoder, () => undefined);
   yield* encoder as AsyncIterable<Buffer>;
 }
 
