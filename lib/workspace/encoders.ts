@@ -16,7 +16,7 @@ const deflateLater = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>
 const gzipBlockBytes = 512 * 1024;
 /** What a block may refer to before its beginning. Source: RFC 1951, 2. */
 const windowBytes = 32 * 1024;
-/** Threads of node's pool; one block waits for each. */
+/** Threads of node's pool. */
 const mostAtOnce = 4;
 const coresAtOnce = (): number => Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
 /** Method deflate, made on Unix, without name and time. Source: RFC 1952, 2.3. */
@@ -33,7 +33,8 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
   let bytes = 0;
   let window: Buffer | undefined;
   yield gzipHeader;
-  yield* inOrder(blocksOf(source, gzipBlockBytes), coresAtOnce(), block => {
+  // One more than there are cores: none is idle while the next block is read.
+  yield* inOrder(blocksOf(source, gzipBlockBytes), Math.min(coresAtOnce() + 1, mostAtOnce), block => {
     sum = crc32(block, sum);
     bytes += block.length;
     const dictionary = window;
@@ -51,12 +52,12 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
 }
 
 /** What one thread of zstd's own compresses at a time, with an eighth of a window before it. */
-const zstdJobBytes = 2 * 1024 * 1024;
+const zstdJobBytes = 1024 * 1024;
 
 /**
  * zstd, level 3, one frame, on several cores: threads of its own compress one job each. A write is as much as they take at once, and is
  * seen through (`flush`): with threads zstd takes a part of what it is given and comes back for the rest, and Node's stream would take
- * that for the end. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
+ * that for the end. The next ones are read meanwhile. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
  */
 export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { ZSTD_e_flush: flush, ZSTD_c_nbWorkers, ZSTD_c_jobSize } = constants;
@@ -64,7 +65,8 @@ export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<
   const params = { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes };
   const encoder = createZstdCompress({ chunkSize: 256 * 1024, flush, params });
   // Who reads the encoder hears of an error by it.
-  pipeline(blocksOf(source, threads * zstdJobBytes), encoder, () => undefined);
+  const blocks = Readable.from(blocksOf(source, threads * zstdJobBytes), { highWaterMark: 2 });
+  pipeline(blocks, encoder, () => undefined);
   yield* encoder as AsyncIterable<Buffer>;
 }
 
