@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { packDirectory } from '../../lib/workspace/pack.ts';
 import { unpackArchive } from '../../lib/workspace/unpack.ts';
 import { FrameSplitter } from '../../lib/workspace/zstd-frames.ts';
 import { byPython } from '../helpers/compressed.ts';
+import { eventually } from '../helpers/eventually.ts';
 
 const large = Buffer.concat([randomBytes(700_000), Buffer.alloc(3_000_000, 'of all kinds '), randomBytes(1_500_000)]);
 const packed = async (directory: string, key: string): Promise<Buffer> => {
@@ -79,6 +81,20 @@ t.test('what zstd makes on several cores is one frame, whatever its size, about 
     const ends = [...splitter.split(ours)].filter(({ last }) => last);
     t.equal(ends.length, 1, 'one frame: some readers stop after the first');
   }
+});
+
+t.test('what zstd is fed from is closed when its reader goes away', async t => {
+  let isClosed = false;
+  const endless = async function* () {
+    try {
+      for (;;) yield randomBytes(1_000_000);
+    } finally {
+      await Promise.resolve();
+      isClosed = true;
+    }
+  };
+  for await (const chunk of zstdFrame(endless())) if (chunk.length > 0) break;
+  await eventually(() => assert.ok(isClosed));
 });
 
 t.test('a source that fails is the failure of what zstd makes', async t => {
