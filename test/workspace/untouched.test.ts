@@ -24,7 +24,7 @@ t.test('what is gone, or was never there, is not untouched', t => {
   t.end();
 });
 
-t.test('a file system that notes whole milliseconds or seconds can’t tell', t => {
+t.test('a file system that notes whole milliseconds or seconds cannot tell', t => {
   const stats = { dev: 1n, ino: 2n };
   t.equal(markFrom({ ...stats, ctimeNs: 1_700_000_000_000_000_000n }).changedNs, undefined);
   t.equal(markFrom({ ...stats, ctimeNs: 1_700_000_000_123_000_000n }).changedNs, undefined);
