@@ -3,10 +3,10 @@ import { ListDeadLetterSourceQueuesCommand } from '@aws-sdk/client-sqs';
 import { ReplaySubject, type Observable } from 'rxjs';
 import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import type { HeldDelivery } from '../held-delivery.ts';
 import { QueueGone, type QueueBroker } from '../queue.ts';
 import { createAccountSet } from './account-set.ts';
 import { configuredAccounts, type Accounts } from './credentials.ts';
-import type { SqsDelivery } from './delivery.ts';
 import { createNames, shortName } from '../names.ts';
 import { createSqsReporter } from './reporter.ts';
 import { createWorkQueue, type FoundQueue } from './work-queue.ts';
@@ -51,7 +51,7 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const names = createNames();
   const found$ = new ReplaySubject<ReadonlySet<string>>(1);
   const closing = new AbortController();
-  const out = new Set<SqsDelivery>();
+  const out = new Set<HeldDelivery>();
   /** Dead-letter queues, by name; and when others were seen to be none. */
   const deadLetterQueues = new Set<string>();
   const admitted = new Map<string, number>();

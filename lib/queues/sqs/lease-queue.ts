@@ -35,7 +35,7 @@ export interface LeaseQueue {
    */
   move(message: Message, past: Past, home: string, signal: AbortSignal): Promise<Receipt | undefined>;
   /** Say that a copy is no longer held. */
-  left(receipt: Receipt): void;
+  left(): void;
   /** Remove the queue where nothing is in it. */
   close(): Promise<void>;
 }
