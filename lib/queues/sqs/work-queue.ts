@@ -1,4 +1,4 @@
-import { GetQueueAttributesCommand, ReceiveMessageCommand, type Message } from '@aws-sdk/client-sqs';
+import { ReceiveMessageCommand, type Message } from '@aws-sdk/client-sqs';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import type { CallSettings } from '../account.ts';
@@ -103,18 +103,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         return Messages[0];
       },
     });
-    const depth = async (signal: AbortSignal): Promise<number> => {
-      const { Attributes } = await asked(
-        (client, options) =>
-          client.send(
-            new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['ApproximateNumberOfMessages'] }),
-            options,
-          ),
-        { signal },
-      );
-      return Number(Attributes?.ApproximateNumberOfMessages ?? 0);
-    };
-    return { account, poller, deliver, depth };
+    return { account, poller, deliver };
   });
 
   return {
@@ -128,7 +117,6 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       const { poller, deliver } = await opened.ready(signal);
       return deliver(await poller.next(signal));
     },
-    depth: async signal => (await opened.current(signal)).depth(signal),
     close: () => opened.close(),
   };
 };
