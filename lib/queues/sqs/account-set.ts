@@ -76,8 +76,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
         account.close();
       },
     };
-    const others = () => new Map([...member.leaseQueues].filter(([name]) => name !== leases.name));
-    const reaper = createReaper({ account, others, leaseMs, emit, now });
+    const reaper = createReaper({ account, queues: () => member.leaseQueues, own: leases, leaseMs, emit, now });
     return member;
   };
 

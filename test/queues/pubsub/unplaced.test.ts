@@ -32,6 +32,7 @@ const scene = (t: Test) => {
   t.teardown(() => account.close());
   const leases: LeaseTopic = {
     move: () => Promise.resolve({ subscription: 'lease', ackId: 'copy', receivedAtMs: Date.now() }),
+    claimOf: () => 'lapsed',
     left: () => undefined,
     close: () => Promise.resolve(),
   };
