@@ -3,6 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Check, Finding } from './check.ts';
+import { directoryFault } from './directory-fault.ts';
 import { rabbitmqPermission, rabbitmqQueues } from './rabbitmq.ts';
 
 /** A URL without user and password. */
@@ -100,7 +101,7 @@ const queueRoot = (path: string): Check => ({
     } catch (error) {
       return {
         status: 'failure',
-        found: messageOf(error),
+        found: directoryFault(path, error),
         expected: 'a directory that can be read and written to',
         remedy: 'make it, or correct QUEUE_ROOT',
       };
