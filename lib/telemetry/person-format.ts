@@ -41,6 +41,9 @@ export const humanDuration = (ms: number): string => {
   return `${String(large)} ${units[0] ?? ''}${small === 0 ? '' : ` ${String(small)} ${units[1] ?? ''}`}`;
 };
 
+/** 1 queue, 2 queues */
+export const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
+
 /** 512 B, 12 kB, 1.5 GB: powers of 1000. */
 export const humanBytes = (bytes: number): string => {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
