@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Workspace } from '../model/attempt.ts';
+import type { Workspace } from '../model/workspace.ts';
 import { diskUsage } from '../resources/disk-usage.ts';
 
 /**

@@ -159,6 +159,11 @@ export const attemptEvents = table({
     when: 'the queue could not be told; the message comes back by itself',
     fields: { settlement: 'string', error: 'string' },
   },
+  'dead-letter-unplaced': {
+    level: 'error',
+    when: 'a message that must not be run again found no place among the dead letters: it is back in its queue, which this runner leaves alone for a growing delay; `remedy` says what to do',
+    fields: { reason: 'string', error: 'string', remedy: 'string', delayMs: 'number' },
+  },
   'release-failed': {
     level: 'error',
     when: 'something an attempt held could not be given back',
