@@ -83,7 +83,7 @@ t.test('what zstd makes on several cores is one frame, whatever its size, about 
   }
 });
 
-t.test('what zstd is fed from is closed when its reader goes away', async t => {
+t.test('what zstd is fed from is closed when its reader goes away', async () => {
   let isClosed = false;
   const endless = async function* () {
     try {
