@@ -7,7 +7,8 @@ import type { Check, Finding } from './checks/check.ts';
 import { reportFinding } from './checks/report.ts';
 import { redactorOf } from './configured.ts';
 
-const limitMs = 5000;
+/** On a machine that experiments keep busy, a program may take seconds to start. */
+const limitMs = 20_000;
 
 /** What one check found; that it takes too long or throws is a failure. */
 export const runCheck = async (check: Check, options: Options, timeoutMs = limitMs): Promise<Finding> => {

@@ -1,3 +1,5 @@
+import type { OptionName } from '../lib/config/options.ts';
+
 /** A command: gets what follows its name, resolves with the exit code. */
 export type Command = (argv: readonly string[]) => Promise<number>;
 
@@ -5,15 +7,22 @@ export interface CommandRow {
   /** What may follow the name, for its usage line. */
   readonly usage: string;
   readonly summary: string;
-  /** Whether it takes the options of the table. */
-  readonly options: boolean;
+  /** The options of the table that have a meaning for it: true for all. It takes none of them where that is false. */
+  readonly options: boolean | readonly OptionName[];
   /** Flags of its own, with what they mean. */
   readonly flags?: readonly (readonly [flag: string, meaning: string])[];
   /** A line that somebody could type. */
   readonly example: string;
+  /** What its exit codes say, where that is not what all say. */
+  readonly exits?: readonly (readonly [code: string, meaning: string])[];
   /** Each command is a file of its own, loaded when it is asked for. */
   readonly load: () => Promise<Command>;
 }
+
+const brokers: readonly OptionName[] = [
+  ...(['amqpUrls', 'amqpMgtUrls', 'queueRoot', 'sqsCerts', 'sqsTimeoutMs', 'pubsubCerts', 'pubsubProject'] as const),
+];
+const runnerAddress: readonly OptionName[] = ['promAddress', 'statusToken'];
 
 export const commands = {
   serve: {
@@ -21,6 +30,10 @@ export const commands = {
     summary: 'Serve the configured queues. This is what runs where no command is named.',
     options: true,
     example: 'AMQP_URL=amqp://user:password@broker/%2f runner --max-cores 4',
+    exits: [
+      ['0', 'everything was settled or given back in order'],
+      ['1', 'it could not start, or something was left undone'],
+    ],
     load: async () => (await import('./serve.ts')).serve,
   },
   demo: {
@@ -28,6 +41,10 @@ export const commands = {
     summary: 'Run a few experiments in a temporary directory and show what came out. Needs no service and no option.',
     options: false,
     example: 'runner demo',
+    exits: [
+      ['0', 'every experiment ended as it should; one of them has to fail'],
+      ['1', 'one did not'],
+    ],
     load: async () => (await import('./demo.ts')).demo,
   },
   replay: {
@@ -43,6 +60,10 @@ export const commands = {
       ],
     ],
     example: 'runner replay recording.ndjson --dry-run --clear-text-messages',
+    exits: [
+      ['0', 'every message was accepted'],
+      ['1', 'at least one was not'],
+    ],
     load: async () => (await import('./replay.ts')).replay,
   },
   check: {
@@ -51,13 +72,17 @@ export const commands = {
     options: true,
     flags: [['--json', 'Print one JSON object a line.']],
     example: 'runner check --queue-root /srv/queues --json',
+    exits: [
+      ['0', 'nothing failed; there may be warnings'],
+      ['1', 'at least one check failed'],
+    ],
     load: async () => (await import('./check.ts')).check,
   },
   submit: {
     usage: 'DIRECTORY --queue QUEUE --store STORE [--follow] [options] [-- ARGUMENT…]',
     summary:
       'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS, Pub/Sub or a directory, as the client does. What follows -- are the arguments of the program.',
-    options: true,
+    options: brokers,
     flags: [
       ['--queue QUEUE', 'Its short name. It is made where it is not there, but for one of SQS.'],
       [
@@ -86,13 +111,18 @@ export const commands = {
     ],
     example:
       'runner submit ./train --queue rmq_team --store http://key:secret@minio:9000/studio --follow -- --epochs 10',
+    exits: [
+      ['0', 'it is on the queue'],
+      ['1', 'it could not be sent'],
+      ['with --follow', 'that of the experiment; 1 where it never runs'],
+    ],
     load: async () => (await import('./submit.ts')).submit,
   },
   record: {
     usage: '--queue QUEUE [options]',
     summary:
       'Copy the messages that lie on a queue of RabbitMQ or a directory to a recording on stdout, for replay. Nothing is consumed. It holds what the messages hold, secrets too.',
-    options: true,
+    options: ['amqpUrls', 'queueRoot'],
     flags: [['--queue QUEUE', 'Its short name.']],
     example: 'runner record --queue rmq_team > recording.ndjson',
     load: async () => (await import('./record.ts')).record,
@@ -117,7 +147,7 @@ export const commands = {
     usage: 'list | show ID | requeue ID… | drop ID… [--queue QUEUE] [options]',
     summary:
       'Look after dead letters: messages that no run is tried of any more. A message that is requeued starts anew, with a fresh count of attempts.',
-    options: true,
+    options: brokers,
     flags: [
       ['--queue QUEUE', 'Only those of this work queue.'],
       ['--all', 'With requeue, drop and --queue: every one of the queue.'],
@@ -126,37 +156,53 @@ export const commands = {
       ['--json', 'Print one JSON object a line.'],
     ],
     example: 'runner dead requeue --queue rmq_team --all --amqp-url amqp://user:password@broker/%2f',
+    exits: [
+      ['0', 'it is done'],
+      ['1', 'a dead letter is not there, or a broker refuses'],
+    ],
     load: async () => (await import('./dead.ts')).dead,
   },
   why: {
     usage: 'QUEUE [--runner URL] [--json] [options]',
     summary: 'Ask a running runner what a queue waits for, with the numbers. No message is taken.',
-    options: true,
+    options: runnerAddress,
     flags: [
       ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
       ['--json', 'Print JSON.'],
     ],
     example: 'runner why rmq_team --runner http://worker-3:9090',
+    exits: [
+      ['0', 'the runner did and told what it was asked'],
+      ['1', 'no runner answers, or it refuses'],
+    ],
     load: async () => (await import('./why.ts')).why,
   },
   tail: {
     usage: 'KEY [--runner URL] [options]',
     summary: 'Show what an experiment on a running runner prints, from its beginning, until it ends.',
-    options: true,
+    options: runnerAddress,
     flags: [['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.']],
     example: 'runner tail 1530054414_9a1f --runner http://worker-3:9090',
+    exits: [
+      ['0', 'the runner did and told what it was asked'],
+      ['1', 'no runner answers, or it refuses'],
+    ],
     load: async () => (await import('./tail.ts')).tail,
   },
   cancel: {
     usage: 'KEY [--runner URL] [--json] [options]',
     summary:
       'Stop an experiment on a running runner, as its user would stop it: what it made is stored, its message is acknowledged.',
-    options: true,
+    options: runnerAddress,
     flags: [
       ['--runner URL', 'Its HTTP address; where not given, PROM_ADDRESS on this machine.'],
       ['--json', 'Print JSON.'],
     ],
     example: 'runner cancel 1530054414_9a1f --runner http://worker-3:9090',
+    exits: [
+      ['0', 'the runner did and told what it was asked'],
+      ['1', 'no runner answers, or it refuses'],
+    ],
     load: async () => (await import('./cancel.ts')).cancel,
   },
   completion: {

@@ -5,12 +5,14 @@ import { commands, type CommandRow } from './commands.ts';
 /** The flags that a row of flags names: `--cpus, --gpus`, `--queue QUEUE`. */
 const flagsIn = (text: string): string[] => text.match(/--[a-z-]+/g) ?? [];
 const tableFlags = Object.values(options).map(flagOf);
+const tableFlagsOf = (taken: CommandRow['options']): readonly string[] =>
+  typeof taken === 'boolean' ? (taken ? tableFlags : []) : taken.map(name => flagOf(options[name]));
 
 /** The flags that a command takes. */
 export const flagsOf = ({ flags = [], options: takesOptions }: CommandRow): readonly string[] => [
   '--help',
   ...flags.flatMap(([flag]) => flagsIn(flag)),
-  ...(takesOptions ? tableFlags : []),
+  ...tableFlagsOf(takesOptions),
 ];
 
 /** What may follow each command. */
@@ -57,7 +59,9 @@ export const completion = (argv: readonly string[]): Promise<number> => {
   const [shell = ''] = argv;
   const script = argv.length === 1 && Object.hasOwn(shells, shell) ? shells[shell] : undefined;
   if (script === undefined) {
-    process.stderr.write(`runner: completion: found "${argv.join(' ')}", expected bash, zsh or fish\n`);
+    process.stderr.write(
+      `runner: completion: found ${argv.length === 0 ? 'nothing' : `"${argv.join(' ')}"`}, expected bash, zsh or fish\n`,
+    );
     return Promise.resolve(2);
   }
   process.stdout.write(script());

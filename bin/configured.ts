@@ -5,7 +5,7 @@ import { sinkName, sinkPlace } from '../lib/config/event-sinks.ts';
 import { leastLevel, wantsJson } from '../lib/config/logxi.ts';
 import { loadOptions, type LoadNeeds } from '../lib/config/load.ts';
 import type { Options } from '../lib/config/options.ts';
-import { columns, hasColors } from './terminal.ts';
+import { hasColors, terminalColumns } from './terminal.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
 import { secretsOf } from '../lib/request/secrets-of.ts';
 import { createEventBus, type EventBus } from '../lib/telemetry/events.ts';
@@ -45,15 +45,18 @@ export const redactorOf = (options: Options): Redactor => {
 export const redactedBus = ({ redact }: Redactor): EventBus =>
   createEventBus(Date.now, fields => redactDeep(fields, redact));
 
+/** Lines for people on stdout. A terminal that can't take back what it shows has whole lines only. */
+export const personTarget = (name: string): SinkTarget => {
+  const width = isatty(1) && process.env['TERM'] !== 'dumb' ? { columns: terminalColumns } : {};
+  return { name, target: 1, person: { colours: hasColors(), ...width } };
+};
+
 const targetOf = (sink: string, json: boolean): SinkTarget => {
   const place = sinkPlace(sink);
   const name = sinkName(sink);
   if (place?.type === 'file') return { name, target: place.path };
   if (place !== undefined && place.type !== 'stdout') return { name, target: place };
-  if (!isatty(1) || json) return { name, target: 1 };
-  // A terminal that can't take back what it shows has lines only.
-  const bar = process.env['TERM'] === 'dumb' ? {} : { columns };
-  return { name, target: 1, person: { colours: hasColors(), ...bar } };
+  return isatty(1) && !json ? personTarget(name) : { name, target: 1 };
 };
 
 /** Close the sinks; what they could not take any more is said on stderr. */

@@ -1,9 +1,11 @@
+import { isatty } from 'node:tty';
 import { asError, messageOf, OptionsError } from '../lib/errors.ts';
 import type { DeadLetter, DeadLetters, Verdict } from '../lib/queues/dead-letters.ts';
 import { configured, printFaults, redactorOf } from './configured.ts';
 import { readDeadArguments, type DeadArguments } from './dead/arguments.ts';
 import { openDeadLetters } from './dead/open.ts';
 import { summaryOf, tableOf, wholeOf, type Summary } from './dead/print.ts';
+import { terminalColumns } from './terminal.ts';
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -33,7 +35,7 @@ const list = async (opened: readonly DeadLetters[], use: DeadArguments, signal: 
   );
   if (use.json) return true;
   if (byQueue.size === 0) print('no dead letters');
-  for (const [queue, letters] of byQueue) print(tableOf(queue, letters));
+  for (const [queue, letters] of byQueue) print(tableOf(queue, letters, isatty(1) ? terminalColumns() : undefined));
   return true;
 };
 

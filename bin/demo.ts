@@ -5,8 +5,7 @@ import { filter, map, scan, takeWhile, lastValueFrom } from 'rxjs';
 import { loadOptions } from '../lib/config/load.ts';
 import { openSinks } from '../lib/telemetry/sinks.ts';
 import { startRunner } from '../pipelines/start.ts';
-import { redactedBus, redactorOf } from './configured.ts';
-import { hasColors } from './terminal.ts';
+import { personTarget, redactedBus, redactorOf } from './configured.ts';
 import { demoExperiments, submitDemo } from './demo/submit.ts';
 import { summarise } from './demo/summary.ts';
 
@@ -19,9 +18,13 @@ const machineEnv = (): Readonly<Record<string, string | undefined>> => {
 /**
  * Run a few experiments on the embedded default (a directory queue, a directory store, Python environments) in a new temporary
  * directory, and show what came out. No option, no service, no port.
- * Exit code: 0 every experiment ended as it should (one of them has to fail), 1 not so.
+ * Exit code: 0 every experiment ended as it should (one of them has to fail), 1 not so, 2 usage.
  */
-export const demo = async (): Promise<number> => {
+export const demo = async (argv: readonly string[]): Promise<number> => {
+  if (argv.length > 0) {
+    process.stderr.write(`runner: demo: found "${argv.join(' ')}", expected nothing after it\n`);
+    return 2;
+  }
   const directory = await mkdtemp(join(tmpdir(), 'studioml-demo-'));
   const queueRoot = join(directory, 'queues');
   process.stdout.write(`A queue, a store and ${String(demoExperiments.length)} experiments in ${directory}\n\n`);
@@ -39,7 +42,7 @@ export const demo = async (): Promise<number> => {
   const redactor = redactorOf(options);
   const bus = redactedBus(redactor);
   const sinks = await openSinks(bus, {
-    targets: [{ name: '-', target: 1, person: { colours: hasColors() } }],
+    targets: [personTarget('-')],
     runner: hostname(),
     least: 'info',
   });

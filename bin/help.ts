@@ -1,18 +1,23 @@
 import { describeOptions, twoColumns, wrap } from '../lib/config/describe.ts';
+import type { OptionName } from '../lib/config/options.ts';
 import { commands, type CommandName, type CommandRow } from './commands.ts';
 
 const optionsNote =
   'Every option is a flag and an environment variable: --queue-match is QUEUE_MATCH. The flag wins. Sizes: 3gb, 512mib; durations: 90s, 20m, 1h30m.';
 
-const exitCodes = [
-  ['0', 'all is well: everything was settled or given back in order'],
-  ['1', 'something failed'],
-  ['2', 'a command or option that can not be used; every fault is printed'],
+const exits = [
+  ['0', 'all went well'],
+  ['1', 'something did not'],
 ] as const;
+const usageExit = ['2', 'a command, option or argument that can not be used; every fault is printed'] as const;
 
-const exitPart = (columns: number): string => `Exit codes:\n${twoColumns(exitCodes, columns, 10)}`;
-const optionsPart = (columns: number): string =>
-  `${wrap(optionsNote, columns).join('\n')}\n\n${describeOptions(columns)}`;
+const exitPart = (columns: number, own: CommandRow['exits'] = exits): string => {
+  const [good, bad, ...more] = own;
+  const rows = [good, bad, usageExit, ...more].filter(row => row !== undefined);
+  return `Exit codes:\n${twoColumns(rows, columns, Math.max(10, ...rows.map(([code]) => code.length)))}`;
+};
+const optionsPart = (columns: number, names?: readonly OptionName[]): string =>
+  `${wrap(optionsNote, columns).join('\n')}\n\n${describeOptions(columns, names)}`;
 
 /** `runner --help`, for a terminal of `columns` characters. */
 export const generalHelp = (columns: number): string =>
@@ -37,7 +42,7 @@ export const commandHelp = (name: CommandName, columns: number): string => {
     wrap(row.summary, columns).join('\n'),
     ...(row.flags === undefined ? [] : [twoColumns(row.flags, columns, 28)]),
     `Example:\n  ${row.example}`,
-    ...(row.options ? [optionsPart(columns)] : []),
-    exitPart(columns),
+    ...(row.options === false ? [] : [optionsPart(columns, row.options === true ? undefined : row.options)]),
+    exitPart(columns, row.exits),
   ].join('\n\n');
 };

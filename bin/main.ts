@@ -1,6 +1,7 @@
 import { commandLine } from './handed-over.ts';
 import { closest, distance } from 'fastest-levenshtein';
 import { messageOf } from '../lib/errors.ts';
+import { endWithoutReader } from './broken-pipe.ts';
 import { commands, isCommand } from './commands.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { columns } from './terminal.ts';
@@ -18,13 +19,18 @@ const refuse = (name: string): number => {
   return 2;
 };
 
+const help = (name: string | undefined): number => {
+  if (name === undefined) return print(generalHelp(columns()));
+  return isCommand(name) ? print(commandHelp(name, columns())) : refuse(name);
+};
+
 const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean =>
   argv.some(word => flags.includes(word));
 
 /** Do what a command line asks for; resolves with the exit code. */
 const main = async (argv: readonly string[]): Promise<number> => {
   const [first, ...rest] = argv;
-  if (first === 'help') return print(isCommand(rest[0]) ? commandHelp(rest[0], columns()) : generalHelp(columns()));
+  if (first === 'help') return help(rest[0]);
   const named = isCommand(first);
   if (!named && first !== undefined && !first.startsWith('-')) return refuse(first);
   if (asksFor(argv, '--help', '-h')) return print(named ? commandHelp(first, columns()) : generalHelp(columns()));
@@ -33,6 +39,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
   return run(named ? rest : argv);
 };
 
+endWithoutReader();
 try {
   process.exit(await main(commandLine()));
 } catch (error) {

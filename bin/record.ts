@@ -4,8 +4,10 @@ import { readArguments, takesNext } from '../lib/config/arguments.ts';
 import type { Options } from '../lib/config/options.ts';
 import { OptionsError } from '../lib/errors.ts';
 import { isMessage } from '../lib/queues/directory/paths.ts';
+import { isNotFound } from '../lib/queues/rabbitmq/channels.ts';
 import { formatRecorded, type RecordedMessage } from '../lib/request/recording.ts';
 import { configured, printFaults } from './configured.ts';
+import { unreachable } from './unreachable.ts';
 
 const readRecordArguments = (argv: readonly string[]): { queue: string; rest: string[] } => {
   const rest: string[] = [];
@@ -26,15 +28,21 @@ const readRecordArguments = (argv: readonly string[]): { queue: string; rest: st
   return { queue, rest };
 };
 
+const missing = (queue: string) => new Error(`there is no such queue [queue=${queue}]`);
+
 /** Each message is got and held, then all go back: a browser of the queue has no other way. Their order stays. */
 async function* onRabbitmq(url: string, queue: string): AsyncGenerator<RecordedMessage> {
   const { connect } = await import('amqplib');
-  const connection = await connect(url, { noDelay: true, timeout: 10_000 });
+  const connection = await connect(url, { noDelay: true, timeout: 10_000 }).catch((error: unknown) => {
+    throw unreachable(url, error);
+  });
   connection.on('error', () => undefined);
   try {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
-    const { messageCount } = await channel.checkQueue(queue);
+    const { messageCount } = await channel.checkQueue(queue).catch((error: unknown) => {
+      throw isNotFound(error) ? missing(queue) : error;
+    });
     for (let left = messageCount; left > 0; left--) {
       const message = await channel.get(queue);
       if (message === false) break;
@@ -59,8 +67,11 @@ async function* onRabbitmq(url: string, queue: string): AsyncGenerator<RecordedM
 
 async function* inDirectory(root: string, queue: string): AsyncGenerator<RecordedMessage> {
   const directory = join(root, queue);
+  const names = await readdir(directory).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? missing(queue) : error;
+  });
   const found = await Promise.all(
-    (await readdir(directory)).filter(isMessage).map(async name => {
+    names.filter(isMessage).map(async name => {
       const path = join(directory, name);
       return { path, mtimeMs: (await stat(path)).mtimeMs };
     }),

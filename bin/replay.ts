@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { isatty } from 'node:tty';
 import { lastValueFrom, tap } from 'rxjs';
 import { readArguments, takesNext } from '../lib/config/arguments.ts';
-import { messageOf, OptionsError } from '../lib/errors.ts';
+import { readFault } from '../lib/crypto/key-file.ts';
+import { OptionsError } from '../lib/errors.ts';
 import { readRecording, RecordingError, type RecordedMessage } from '../lib/request/recording.ts';
 import { fit, printable } from '../lib/telemetry/person-format.ts';
 import { createDrivers } from '../pipelines/drivers.ts';
@@ -75,7 +76,9 @@ async function* readAll(files: readonly string[]): AsyncGenerator<RecordedMessag
     try {
       yield* readRecording(createReadStream(file), file);
     } catch (error) {
-      throw error instanceof RecordingError ? error : new RecordingError(`${file}: ${messageOf(error)}`);
+      throw error instanceof RecordingError
+        ? error
+        : new RecordingError(`${file}: ${readFault(error)}; expected a recording`);
     }
   }
 }

@@ -7,9 +7,9 @@ import { configured, printFaults } from './configured.ts';
 import { openDeadLetters } from './dead/open.ts';
 import { readSubmitArguments, type SubmitArguments } from './submit/arguments.ts';
 import { follow, type Followed } from './submit/follow.ts';
-import { sealRequest } from './submit/message.ts';
+import { openSealing } from './submit/message.ts';
 import { queueWayFor, type QueueWay } from './submit/queue-way.ts';
-import { checkProgram, outputKeyOf, requestOf, startBy } from './submit/request.ts';
+import { checkProgram, outputKeyOf, requestOf, requirementsOf, startBy } from './submit/request.ts';
 import { openBucket, withServiceAccount } from './submit/store.ts';
 import { createTransferBar, type TransferBar } from './submit/transfer-bar.ts';
 import { createWaiting } from './submit/while-waiting.ts';
@@ -45,8 +45,13 @@ interface Sent {
 const send = async (use: SubmitArguments, options: Options, bar: TransferBar): Promise<Sent> => {
   const { given, queue } = use;
   const way = queueWayFor(queue, options);
+  // Every file that is named is read before anything is stored.
   const store = await withServiceAccount(use.store, given['service-account']);
   await checkProgram(use);
+  const requirements = await requirementsOf(use);
+  const { seal: sealFile, sign: signFile } = given;
+  const seal =
+    sealFile === undefined || signFile === undefined ? JSON.stringify : await openSealing(sealFile, signFile);
   const [artifacts, database] = await Promise.all([
     openBucket(store, store.bucket),
     openBucket(store, store.databaseBucket),
@@ -54,11 +59,8 @@ const send = async (use: SubmitArguments, options: Options, bar: TransferBar): P
   const workspaceKey = await stored(storeWorkspace(use.workspace, artifacts, bar));
   const timeAddedMs = Date.now();
   const key = given.key ?? `${String(Math.floor(timeAddedMs / 1000))}_${randomUUID()}`;
-  const request = await requestOf(use, { key, store, workspaceKey, timeAddedMs });
-  const body =
-    given.seal === undefined || given.sign === undefined
-      ? JSON.stringify(request)
-      : await sealRequest(request, given.seal, given.sign);
+  const request = requestOf(use, { key, requirements, store, workspaceKey, timeAddedMs });
+  const body = await seal(request);
   const record = Buffer.from(JSON.stringify(request['experiment']));
   await stored(database.put(`experiments/${key}`, record, { contentType: 'application/json', ifNoneMatch: '*' }));
   try {

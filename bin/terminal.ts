@@ -8,3 +8,6 @@ export const columns = (): number => {
   const width = isatty(1) ? process.stdout.columns : Number(process.env['COLUMNS'] ?? 100);
   return Math.min(Math.max(width || 100, 60), 120);
 };
+
+/** The width of the terminal that stdout is. */
+export const terminalColumns = (): number => process.stdout.columns || 80;

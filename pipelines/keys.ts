@@ -66,7 +66,7 @@ export const openKeys = async (options: Options, emit: Emit): Promise<Keys> => {
   const faults = await keyDirectoryFaults(options);
   if (faults.length > 0) throw new OptionsError(faults);
   const [cluster, senders] = await Promise.all([
-    openKeyring({ directory: options.encryptDir, emit }),
+    openKeyring({ directory: options.encryptDir, emit, optional: options.clearTextMessages }),
     openKeyDirectory({ directory: options.requestSignaturesDir, read: readSenderKey, emit }),
   ]);
   return {

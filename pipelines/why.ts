@@ -4,7 +4,7 @@ import type { ResourceAmounts, ResourceRequest } from '../lib/model/resources.ts
 import { queueId } from '../lib/queues/queue.ts';
 import type { Demand, DemandState } from '../lib/resources/demand.ts';
 import type { Ledger } from '../lib/resources/ledger.ts';
-import { humanBytes, humanDuration, printable } from '../lib/telemetry/person-format.ts';
+import { humanBytes, humanDuration, plural, printable } from '../lib/telemetry/person-format.ts';
 
 /** A queue that a runner knows of, and why it can not serve it, where it can't. */
 export interface KnownQueue extends QueueName {
@@ -57,7 +57,7 @@ export const why = (queue: KnownQueue, { demand, ledger, delays, now }: WhyConte
 };
 
 const amounts = ({ cores, memoryBytes, diskBytes }: ResourceAmounts): string =>
-  `${String(cores)} cores, ${humanBytes(memoryBytes)} of memory, ${humanBytes(diskBytes)} of disk`;
+  `${plural(cores, 'core')}, ${humanBytes(memoryBytes)} of memory, ${humanBytes(diskBytes)} of disk`;
 const asked = (request: ResourceRequest): string =>
   amounts(request) + (request.gpus > 0 ? `, ${String(request.gpus)} GPU slots` : '');
 
@@ -103,7 +103,7 @@ export const whyText = (one: Why): string => {
     ...(one.lacking.length > 0 ? [`lacking: ${lackingLine(one)}`] : []),
     ...(inLine ? [`place ${String(one.place)} of ${String(one.inLine)} in line`] : []),
     ...[inLine ? keptLine(one) : undefined].filter(line => line !== undefined),
-    `${String(one.running)} of its experiments run; a run is taken for ${humanDuration(one.expectedRunMs)}`,
+    `${String(one.running)} of its experiments ${one.running === 1 ? 'runs' : 'run'}; a run is taken for ${humanDuration(one.expectedRunMs)}`,
   ];
   return [`${printable(one.name)} (${one.kind}): ${firstLine(one)}`, ...lines.map(line => `  ${line}`)].join('\n');
 };

@@ -32,6 +32,16 @@ const send = async (url: URL, method: string, headers: Record<string, string>, t
   }
 };
 
+/** What a refusal says: its words, or those in its JSON. */
+const saidIn = (text: string): string => {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: unknown };
+    return typeof error === 'string' ? error : text;
+  } catch {
+    return text;
+  }
+};
+
 /** Where a runner listens, for one who asks from this machine. */
 export const runnerUrl = (runner: string | undefined, promAddress: string): URL => {
   const address = parseAddress(promAddress);
@@ -73,8 +83,7 @@ export const askRunner = async (argv: readonly string[], question: Question): Pr
     question.timeoutMs ?? 10_000,
   );
   if (!response.ok) {
-    const text = (await response.text()).trimEnd();
-    process.stderr.write(`runner: ${text}\n`);
+    process.stderr.write(`runner: ${saidIn((await response.text()).trimEnd())}\n`);
     return 1;
   }
   let last = '\n';

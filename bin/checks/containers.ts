@@ -11,9 +11,10 @@ export const containerCheck: Check = {
       return { status: 'ok', found: `version ${version} answers` };
     } catch (error) {
       signal.throwIfAborted();
+      const { code, address } = error as NodeJS.ErrnoException & { readonly address?: string };
       return {
         status: 'warning',
-        found: messageOf(error),
+        found: code === 'ENOENT' && address !== undefined ? `there is no ${address}` : messageOf(error),
         expected: 'a Docker-compatible engine; without one, requests that name an image go back to their queue',
         remedy: 'start Docker or Podman, or say with DOCKER_HOST where its socket is',
       };

@@ -8,6 +8,7 @@ import { openEnv } from '../../lib/request/open-env.ts';
 import { openControlGroups, shortcomings } from '../../lib/resources/cgroups/control-groups.ts';
 import { humanBytes } from '../../lib/telemetry/person-format.ts';
 import type { Check } from './check.ts';
+import { directoryFault } from './directory-fault.ts';
 
 const run = promisify(execFile);
 const littleDiskBytes = 2e9;
@@ -25,7 +26,7 @@ const workingDirectory: Check = {
     } catch (error) {
       return {
         status: 'failure',
-        found: messageOf(error),
+        found: directoryFault(workingDir, error),
         expected: 'a directory that can be written to',
         remedy: 'make it, or choose another with WORKING_DIR',
       };
@@ -47,8 +48,9 @@ const interpreters: Check = {
   name: 'Python',
   run: async () => {
     const all = await findInterpreters(process.env);
+    const byVersion = all.toSorted((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
     if (all.length > 0)
-      return { status: 'ok', found: all.map(({ version, path }) => `${version} (${path})`).join(', ') };
+      return { status: 'ok', found: byVersion.map(({ version, path }) => `${version} (${path})`).join(', ') };
     return {
       status: 'failure',
       found: 'no interpreter on PATH',

@@ -3,6 +3,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { listSubscriptions } from '../../lib/queues/pubsub/calls.ts';
 import { configuredProjects, createPubsubAccount, type FoundProject } from '../../lib/queues/pubsub/clients.ts';
 import { faultOf } from '../../lib/queues/pubsub/faults.ts';
+import { plural } from '../../lib/telemetry/person-format.ts';
 import type { Finding } from './check.ts';
 
 const remedies: Readonly<Partial<Record<ReturnType<typeof faultOf>, string>>> = {
@@ -17,7 +18,7 @@ const checkProject = async (found: FoundProject, options: Options, signal: Abort
     const all = await account.call((clients, call) => listSubscriptions(clients, call), { signal });
     const names = all.map(({ name }) => (name ?? '').slice((name ?? '').lastIndexOf('/') + 1));
     const matching = names.filter(name => options.queueMatch.test(name) && !options.queueMismatch?.test(name));
-    const counts = `${String(all.length)} subscriptions, ${String(matching.length)} of which match`;
+    const counts = `${plural(all.length, 'subscription')}, matching: ${String(matching.length)}`;
     return { status: 'ok', found: `project ${found.label} lists ${counts}` };
   } catch (error) {
     signal.throwIfAborted();

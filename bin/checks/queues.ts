@@ -2,7 +2,9 @@ import { constants } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { plural } from '../../lib/telemetry/person-format.ts';
 import type { Check, Finding } from './check.ts';
+import { directoryFault } from './directory-fault.ts';
 import { rabbitmqPermission, rabbitmqQueues } from './rabbitmq.ts';
 
 /** A URL without user and password. */
@@ -10,8 +12,6 @@ const shown = (url: string): string => {
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 };
-
-const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 const clearText: Check = {
   name: 'requests',
@@ -100,7 +100,7 @@ const queueRoot = (path: string): Check => ({
     } catch (error) {
       return {
         status: 'failure',
-        found: messageOf(error),
+        found: directoryFault(path, error),
         expected: 'a directory that can be read and written to',
         remedy: 'make it, or correct QUEUE_ROOT',
       };

@@ -19,7 +19,8 @@ export const reportFinding =
     const indent = ' '.repeat(8 + 1 + nameWidth + 1);
     const fitted = (text: string) => wrap(text, Math.max(40, columns - indent.length));
     const lines = [
-      ...fitted(finding.found),
+      // A path in parentheses stays beside what it is of.
+      ...fitted(finding.found.replaceAll(' (/', '\u00a0(/')),
       ...(finding.expected === undefined ? [] : fitted(`expected: ${finding.expected}`)),
       ...(finding.remedy === undefined ? [] : fitted(`remedy: ${finding.remedy}`)),
     ];

@@ -4,6 +4,7 @@ import { createSqsAccount } from '../../lib/queues/sqs/account.ts';
 import { configuredAccounts, type FoundAccount } from '../../lib/queues/sqs/credentials.ts';
 import { listQueues } from '../../lib/queues/sqs/discovery.ts';
 import { faultOf } from '../../lib/queues/sqs/faults.ts';
+import { plural } from '../../lib/telemetry/person-format.ts';
 import type { Finding } from './check.ts';
 
 const remedies: Readonly<Partial<Record<ReturnType<typeof faultOf>, string>>> = {
@@ -26,7 +27,7 @@ const checkAccount = async (found: FoundAccount, options: Options, signal: Abort
   try {
     const { work } = await listQueues(account, signal);
     const matching = [...work.keys()].filter(name => serves(options, name));
-    const told = `account ${found.label} lists ${String(work.size)} queues, ${String(matching.length)} of which match`;
+    const told = `account ${found.label} lists ${plural(work.size, 'queue')}, matching: ${String(matching.length)}`;
     const fifo = matching.filter(name => name.endsWith('.fifo'));
     if (fifo.length === 0) return { status: 'ok', found: told };
     return {

@@ -1,8 +1,8 @@
 import { configuredQueues, type ConfiguredQueues } from '../../lib/config/configured-queues.ts';
 import type { Options } from '../../lib/config/options.ts';
-import { messageOf } from '../../lib/errors.ts';
 import type { QueueKind } from '../../lib/model/delivery.ts';
 import type { DeadLetters } from '../../lib/queues/dead-letters.ts';
+import { unreachable } from '../unreachable.ts';
 
 export interface OpenDeadLetters {
   /** Only those of this kind of queue. */
@@ -13,12 +13,6 @@ export interface OpenDeadLetters {
 
 type Of<K extends QueueKind> = Extract<ConfiguredQueues, { readonly kind: K }>;
 
-/** A URL's host and path, without user and password. */
-const shown = (url: string): string => {
-  const { host, pathname } = new URL(url);
-  return `${host}${pathname}`;
-};
-
 const rabbitmq = async (place: Of<'rabbitmq'>, sparing: boolean): Promise<DeadLetters> => {
   const { rabbitmqDeadLetters } = await import('../../lib/queues/rabbitmq/dead-letters.ts');
   const path = new URL(place.url).pathname.slice(1);
@@ -26,9 +20,7 @@ const rabbitmq = async (place: Of<'rabbitmq'>, sparing: boolean): Promise<DeadLe
   try {
     return await rabbitmqDeadLetters({ ...place, vhost, sparing });
   } catch (error) {
-    throw new Error(`the broker can not be reached [broker=${shown(place.url)}]: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw unreachable(place.url, error);
   }
 };
 

@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../lib/queues/dead-letters.ts';
 import { defaultMaxMessageBytes, isJsonObject, parseJsonBody, type JsonObject } from '../../lib/request/json-body.ts';
 import { withoutCredentials } from '../../lib/request/without-credentials.ts';
-import { fit, printable } from '../../lib/telemetry/person-format.ts';
+import { fit, plural, printable } from '../../lib/telemetry/person-format.ts';
 
 /** What is known of a letter without its body. */
 export interface Summary {
@@ -58,34 +58,34 @@ export const wholeOf = (letter: DeadLetter): JsonObject => {
   };
 };
 
-const heads = { id: 'ID', at: 'WHEN', attempts: 'ATTEMPTS', reason: 'REASON', experiment: 'EXPERIMENT' };
-const widths = { at: 20, attempts: 8, reason: 18, experiment: 30 };
+const heads = ['ID', 'WHEN', 'ATTEMPTS', 'REASON', 'EXPERIMENT', 'WHY'] as const;
+const experimentWidth = 30;
+/** A row that is too long for the terminal is broken before its EXPERIMENT. */
+const breakAt = 4;
 
-/** The letters of one queue as a table for a person. */
-export const tableOf = (queue: string, letters: readonly Summary[]): string => {
-  const idWidth = Math.max(12, ...letters.map(one => printable(one.id).length));
-  const line = (id: string, at: string, attempts: string, reason: string, experiment: string, message: string) =>
-    [
-      id.padEnd(idWidth),
-      at.padEnd(widths.at),
-      attempts.padEnd(widths.attempts),
-      reason.padEnd(widths.reason),
-      fit(experiment, widths.experiment),
-      message,
-    ]
+const cellsOf = (one: Summary): readonly string[] => [
+  printable(one.id),
+  one.at?.replace(/\.\d+Z$/, 'Z') ?? '-',
+  String(one.attempts),
+  printable(one.reason),
+  fit(one.experiment ?? '-', Math.min(experimentWidth, printable(one.experiment ?? '-').length)),
+  printable(one.message),
+];
+
+/** The letters of one queue as a table for a person. @param columns the width of the terminal; absent: a letter is one line */
+export const tableOf = (queue: string, letters: readonly Summary[], columns = Infinity): string => {
+  const rows = [heads, ...letters.map(cellsOf)];
+  const widths = heads.map((_, at) => Math.max(...rows.map(row => [...(row[at] ?? '')].length)));
+  const joined = (cells: readonly string[], from: number) =>
+    cells
+      .map((cell, at) => cell.padEnd(widths[from + at] ?? 0))
       .join('  ')
       .trimEnd();
-  const rows = letters.map(one =>
-    line(
-      printable(one.id),
-      one.at?.replace(/\.\d+Z$/, 'Z') ?? '-',
-      String(one.attempts),
-      printable(one.reason),
-      one.experiment ?? '-',
-      printable(one.message),
-    ),
+  const isWide = 2 + Math.max(...rows.map(row => joined(row, 0).length)) > columns;
+  const lines = rows.flatMap(row =>
+    isWide
+      ? [`  ${joined(row.slice(0, breakAt), 0)}`, `    ${joined(row.slice(breakAt), breakAt)}`]
+      : [`  ${joined(row, 0)}`],
   );
-  const count = `${String(letters.length)} dead letter${letters.length === 1 ? '' : 's'}`;
-  const head = line(heads.id, heads.at, heads.attempts, heads.reason, heads.experiment, 'WHY');
-  return [`${printable(queue)}: ${count}`, ...[head, ...rows].map(row => `  ${row}`)].join('\n');
+  return [`${printable(queue)}: ${plural(letters.length, 'dead letter')}`, ...lines].join('\n');
 };

@@ -37,13 +37,17 @@ export const readKeysArguments = (
       options: { 'queue-prefix': { type: 'string' }, out: { type: 'string' }, json: { type: 'boolean' } },
     });
   } catch (error) {
-    throw new OptionsError([`keys: ${messageOf(error)}`]);
+    // The first sentence says what is wrong, the others speak of Node's own syntax.
+    const [what = ''] = messageOf(error).split('. ');
+    throw new OptionsError([`keys: ${what}; runner keys --help lists the options`]);
   }
   const { positionals, values } = parsed;
   const faults: string[] = [];
   const kind = kinds.find(one => one === positionals[0]);
   if (kind === undefined || positionals.length > 1) {
-    faults.push(`keys: found "${positionals.join(' ')}", expected one of ${kinds.join(', ')}`);
+    faults.push(
+      `keys: found ${positionals.length === 0 ? 'nothing' : `"${positionals.join(' ')}"`}, expected one of ${kinds.join(', ')}`,
+    );
   }
   const given = values['queue-prefix'];
   if (kind === 'cluster' && given !== undefined) faults.push('--queue-prefix: a cluster has one pair for all queues');

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readFault } from '../../lib/crypto/key-file.ts';
 import { OptionsError } from '../../lib/errors.ts';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { parseDuration } from '../../lib/request/durations.ts';
@@ -18,35 +19,43 @@ export const outputKeyOf = (key: string): string => `${prefix}/${key}/output.tar
 export const startBy = ({ given }: SubmitArguments, timeAddedMs: number): number =>
   timeAddedMs + (parseDuration(given.lifetime ?? longestWait) ?? Infinity);
 
-/** Errors: OptionsError where the workspace has no such program. */
+/** Errors: OptionsError where there is no such workspace, or no such program in it. */
 export const checkProgram = async ({ workspace, given }: SubmitArguments): Promise<void> => {
   const { filename = defaultFilename } = given;
-  if (filename === '-m' || (await stat(join(workspace, filename)).catch(() => undefined))?.isFile()) return;
+  const found = async (path: string) => stat(path).catch(() => undefined);
+  if (!(await found(workspace))?.isDirectory())
+    throw new OptionsError([`submit: there is no directory ${workspace}; expected the workspace`]);
+  if (filename === '-m' || (await found(join(workspace, filename)))?.isFile()) return;
   throw new OptionsError([`--filename: there is no file "${filename}" in ${workspace}; expected the program`]);
 };
 
-const requirementsOf = async ({ requirements, given }: SubmitArguments): Promise<readonly string[]> => {
-  if (given.requirements === undefined) return requirements;
-  const lines = (await readFile(given.requirements, 'utf8')).split('\n').map(line => line.trim());
+/** What pip is to install. Errors: OptionsError where the file of --requirements can not be read. */
+export const requirementsOf = async ({ requirements, given }: SubmitArguments): Promise<readonly string[]> => {
+  const { requirements: file } = given;
+  if (file === undefined) return requirements;
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new OptionsError([`--requirements: ${file}: ${readFault(error)}`]);
+  });
+  const lines = text.split('\n').map(line => line.trim());
   return [...requirements, ...lines.filter(line => line !== '' && !line.startsWith('#'))];
 };
 
 /** The request that these arguments ask for. */
-export const requestOf = async (
+export const requestOf = (
   use: SubmitArguments,
   parts: {
     readonly key: string;
+    readonly requirements: readonly string[];
     readonly store: SubmitStore;
     readonly workspaceKey: string;
     readonly timeAddedMs: number;
   },
-): Promise<Record<string, unknown>> => {
+): Record<string, unknown> => {
   const { given, args, env } = use;
   return buildRequest({
     ...parts,
     filename: given.filename ?? defaultFilename,
     args,
-    requirements: await requirementsOf(use),
     pythonVersion: given.python ?? '3',
     ...(given.project === undefined ? {} : { project: given.project }),
     resources: {

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { messageOf, OptionsError } from '../../lib/errors.ts';
+import { readFault } from '../../lib/crypto/key-file.ts';
+import { OptionsError } from '../../lib/errors.ts';
 import type { RequestStore } from '../../lib/request/build-request.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
 
@@ -43,7 +44,7 @@ export const withServiceAccount = async (store: SubmitStore, file: string | unde
   if (file === undefined) return store;
   const refuse = (why: string) => new OptionsError([`--service-account: ${file} can not be used: ${why}`]);
   const token = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw refuse(messageOf(error));
+    throw refuse(readFault(error));
   });
   const { serviceAccountOf } = await import('../../lib/storage/gcs/clients.ts');
   if (!serviceAccountOf(token))

@@ -68,13 +68,16 @@ export const twoColumns = (
     })
     .join('\n');
 
-/** The options part of `--help`, in groups, for a terminal of `columns` characters. */
-export const describeOptions = (columns: number): string =>
+/** The options part of `--help`, in groups, for a terminal of `columns` characters. @param names only these */
+export const describeOptions = (columns: number, names?: readonly string[]): string =>
   groups
-    .map(({ title, rows }) => {
-      const pairs = Object.values(rows).map(
-        row => [`${flagOf(row)} ${valueWord(row)}`.trimEnd(), row.meaning + notes(row)] as const,
-      );
+    .map(({ title, rows }) => ({
+      title,
+      shown: Object.entries(rows).flatMap(([name, row]) => (names?.includes(name) === false ? [] : [row])),
+    }))
+    .filter(({ shown }) => shown.length > 0)
+    .map(({ title, shown }) => {
+      const pairs = shown.map(row => [`${flagOf(row)} ${valueWord(row)}`.trimEnd(), row.meaning + notes(row)] as const);
       return `${title}:\n${twoColumns(pairs, columns, 28)}`;
     })
     .join('\n\n');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Subject, type Observable } from 'rxjs';
 import { messageOf } from '../errors.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { lookAtKeyFile, readFault, type KeyFileLook } from './key-file.ts';
+import { lookAtKeyFile, readFault, withoutPath, type KeyFileLook } from './key-file.ts';
 import { repeat } from './repeat.ts';
 
 /** One file of a directory of keys. Its name is the beginning of the names of the queues it is for. */
@@ -99,7 +99,7 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
   };
 
   const tell = (before: Entry<K> | undefined, file: KeyFile<K>) => {
-    if (file.type === 'fault') emit('key-unusable', { file: file.path, why: file.fault });
+    if (file.type === 'fault') emit('key-unusable', { file: file.path, why: withoutPath(file.path, file.fault) });
     else emit('key-changed', { file: file.path, change: before?.file.type === 'key' ? 'changed' : 'added' });
   };
 
@@ -131,7 +131,7 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
       changed = true;
     }
     if (listing.fault !== undefined && fault !== listing.fault) {
-      emit('key-unusable', { file: directory, why: listing.fault });
+      emit('key-unusable', { file: directory, why: withoutPath(directory, listing.fault) });
     }
     fault = listing.fault;
     entries = found;

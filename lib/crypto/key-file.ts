@@ -20,6 +20,7 @@ const whyNot: Readonly<Record<string, string>> = {
   EACCES: 'the runner may not read it',
   EPERM: 'the runner may not read it',
   ELOOP: 'its links lead in a circle',
+  EISDIR: 'it is a directory',
 };
 
 /** Why something could not be read, in words without the path. */
@@ -27,6 +28,10 @@ export const readFault = (error: unknown): string => {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return whyNot[code] ?? `it can not be read (${code || message})`;
 };
+
+/** A fault that begins with the path, for events that name the file beside it. */
+export const withoutPath = (path: string, fault: string): string =>
+  fault.startsWith(`${path}: `) ? fault.slice(path.length + 2) : fault;
 
 /** Whether a stamp is that of a file that could not be reached. */
 export const isAbsent = (stamp: string): boolean => stamp.startsWith('absent');

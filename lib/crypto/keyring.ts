@@ -4,7 +4,7 @@ import { Subject, type Observable } from 'rxjs';
 import { messageOf } from '../errors.ts';
 import type { Emit } from '../telemetry/events.ts';
 import { readClusterKey, type ClusterKey } from './cluster-key.ts';
-import { isAbsent, lookAtKeyFile, type KeyFileLook } from './key-file.ts';
+import { isAbsent, lookAtKeyFile, withoutPath, type KeyFileLook } from './key-file.ts';
 import { repeat } from './repeat.ts';
 
 /** The files of a cluster's key pair below its directory. Source: spec "Encrypted request", Keys. */
@@ -43,18 +43,19 @@ const open = (path: string, privateKey: KeyFileLook, passphrasePath: string, pas
   }
 };
 
+export interface KeyringSettings {
+  readonly directory: string;
+  readonly emit: Emit;
+  /** Work goes on without a key: that there never was one is nothing to tell. Default: false. */
+  readonly optional?: boolean;
+}
+
 /**
  * A cluster's private key, looked at again and again for as long as it is open. A key takes effect within a second of its files.
  * Key and passphrase may be two mounts that change one after the other: as long as they don't fit each other the key before
  * them stays. It goes when its file does.
  */
-export const openKeyring = async ({
-  directory,
-  emit,
-}: {
-  readonly directory: string;
-  readonly emit: Emit;
-}): Promise<Keyring> => {
+export const openKeyring = async ({ directory, emit, optional = false }: KeyringSettings): Promise<Keyring> => {
   const { privateKey: path, passphrase: passphrasePath } = clusterFiles(directory);
   const changed$ = new Subject<void>();
   let keys: readonly ClusterKey[] = [];
@@ -70,8 +71,8 @@ export const openKeyring = async ({
   };
 
   const lack = (why: string, gone: boolean) => {
-    if (fault !== why) emit('key-unusable', { file: path, why });
     const had = keys.length > 0;
+    if (fault !== why && !(optional && gone && !had)) emit('key-unusable', { file: path, why: withoutPath(path, why) });
     if (gone && had) {
       emit('key-changed', { file: path, change: 'removed' });
       keys = [];

@@ -51,12 +51,12 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
         record,
       );
     } catch (error) {
-      // It comes back uncounted: where nobody takes its dead letter it would be run again at once, for ever.
+      // It comes back, and would be run again at once.
       if (settlement.type !== 'release' && !delivery.lost.aborted) delayMs = use.delays.next(queue, use.now());
       use.emit('settle-failed', { settlement: settlement.type, error: messageOf(error) }, record);
       if (error instanceof UnplacedLetter) {
-        const told = { reason: end.cause, error: messageOf(error), remedy: error.remedy, delayMs };
-        use.emit('dead-letter-unplaced', told, record);
+        const unplaced = { reason: end.cause, error: messageOf(error), remedy: error.remedy, delayMs };
+        use.emit('dead-letter-unplaced', unplaced, record);
       }
     }
     await attempt.scope.close();

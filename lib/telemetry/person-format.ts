@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Level, RunnerEvent } from './events.ts';
+import { hangingPhrases } from './hanging-phrases.ts';
 import type { EventFormat } from './json-format.ts';
 
 type Style = Parameters<typeof styleText>[0];
@@ -39,6 +40,9 @@ export const humanDuration = (ms: number): string => {
       : [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), ['h', 'm']];
   return `${String(large)} ${units[0] ?? ''}${small === 0 ? '' : ` ${String(small)} ${units[1] ?? ''}`}`;
 };
+
+/** 1 queue, 2 queues */
+export const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 /** 512 B, 12 kB, 1.5 GB: powers of 1000. */
 export const humanBytes = (bytes: number): string => {
@@ -82,28 +86,41 @@ const phrases = (fields: Readonly<Record<string, unknown>>): string[] =>
         value !== null &&
         value !== undefined &&
         value !== '' &&
-        !(name === 'delayMs' && value === 0),
+        !(Array.isArray(value) && value.length === 0) &&
+        !(name === 'delayMs' && value === 0) &&
+        !(name === 'exitCode' && fields['message'] === `exited with code ${String(value)}`),
     )
     .map(([name, value]) => phrase(name, value));
 
 const clock = (atMs: number): string => new Date(atMs).toTimeString().slice(0, 8);
 
-/** Events for people: one line each with time, queue, experiment, what happened, and its fields in words. */
-export const personFormat = (colours: boolean): EventFormat => {
+/** Lines that go on begin under the fields, or, where that leaves too little room, under the queue. */
+const leastWidth = 40;
+const queueColumn = clock(0).length + 3;
+
+/**
+ * Events for people: one line each with time, queue, experiment, what happened, and its fields in words.
+ * @param columns the width of the terminal, whose lines are broken between words; absent: an event is one line
+ */
+export const personFormat = (colours: boolean, columns?: () => number): EventFormat => {
   const paint = (style: Style, text: string) => (colours ? styleText(style, text, { validateStream: false }) : text);
   return ({ atMs, level, event, queue, experiment, fields }: RunnerEvent) => {
     const { mark, style } = marks[level];
-    const what = event.replaceAll('-', ' ');
-    return [
-      paint('dim', clock(atMs)),
-      paint(style, mark),
-      // What is about the runner itself needs no empty columns.
-      ...(queue === undefined && experiment === undefined
-        ? []
-        : [paint('cyan', fit(queue ?? '', queueWidth)), fit(experiment ?? '', experimentWidth)]),
-      paint(style, what.padEnd(eventWidth)),
-      paint(level === 'debug' ? 'dim' : 'reset', printable(phrases(fields).join(' · '))),
-    ]
+    const parts: (readonly [style: Style, text: string])[] = [
+      ['dim', clock(atMs)],
+      [style, mark],
+    ];
+    // What is about the runner itself needs no empty columns.
+    if (queue !== undefined || experiment !== undefined)
+      parts.push(['cyan', fit(queue ?? '', queueWidth)], ['reset', fit(experiment ?? '', experimentWidth)]);
+    parts.push([style, event.replaceAll('-', ' ').padEnd(eventWidth)]);
+    const told = phrases(fields).map(printable);
+    const fieldColumn = parts.reduce((sum, [, text]) => sum + [...text].length + 1, 0);
+    const width = columns?.() ?? Infinity;
+    const indent = width - fieldColumn >= leastWidth ? fieldColumn : queueColumn;
+    const text = hangingPhrases(told, width - fieldColumn, width - indent).join(`\n${' '.repeat(indent)}`);
+    return [...parts, [level === 'debug' ? 'dim' : 'reset', text] as const]
+      .map(part => paint(...part))
       .join(' ')
       .trimEnd();
   };

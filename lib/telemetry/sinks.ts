@@ -13,7 +13,7 @@ export interface SinkTarget {
   readonly person?:
     | {
         readonly colours: boolean;
-        /** The width of the terminal, whose last line shows how far transfers are; absent: they are lines as well. */
+        /** The width of the terminal: lines are broken to it, and the last shows how far transfers are. Absent: they are lines as well. */
         readonly columns?: () => number;
       }
     | undefined;
@@ -130,7 +130,7 @@ const once = (lineOf: EventFormat): EventFormat => {
 
 /** How events are written there. What is loaded for it is loaded when it is asked for. @param json as most sinks have it */
 const formatOf = async ({ target, person }: SinkTarget, runner: string, json: EventFormat): Promise<EventFormat> => {
-  if (person) return (await import('./person-format.ts')).personFormat(person.colours);
+  if (person) return (await import('./person-format.ts')).personFormat(person.colours, person.columns);
   if (typeof target !== 'object' || target.type === 'tcp' || target.type === 'http') return json;
   return (await import('./sinks/remote.ts')).remoteFormat(target, runner);
 };

@@ -28,7 +28,11 @@ t.test('a queue directory is counted, one that is not there is a failure with it
     'queue directory': { status: 'ok', found: `${root} holds 2 queues` },
   });
   t.match(await findingsOf({ QUEUE_ROOT: join(root, 'none') }), {
-    'queue directory': { status: 'failure', found: /ENOENT/, remedy: /QUEUE_ROOT/ },
+    'queue directory': {
+      status: 'failure',
+      found: `${join(root, 'none')}: there is no such directory`,
+      remedy: /QUEUE_ROOT/,
+    },
   });
 });
 

@@ -19,7 +19,7 @@ t.test('bash completes commands, their flags, and options', async t => {
   t.equal(code, 0);
   t.same(offered(stdout, 'runner', 're'), ['replay', 'record']);
   t.same(offered(stdout, 'runner', 'replay', '--dry'), ['--dry-run']);
-  t.same(offered(stdout, 'runner', 'submit', '--gp'), ['--gpus', '--gpu-mem', '--gpu-slots']);
+  t.same(offered(stdout, 'runner', 'submit', '--gp'), ['--gpus', '--gpu-mem']);
   t.same(offered(stdout, 'runner', '--max-a', ''.concat('--max-a')), ['--max-attempts']);
   t.same(offered(stdout, 'runner', 'keys', '--amqp'), [], 'keys takes no options of the table');
 });

@@ -46,6 +46,7 @@ t.test(
   async t => {
     const ended = await demo(t);
     t.match(ended, { code: 0, stderr: '' });
+    t.notMatch(ended.stdout, /^\S+ [!✗] /m, 'no event is a warning');
     t.match(ended.stdout, /✓ hello /);
     t.match(ended.stdout, /✓ train /);
     t.match(ended.stdout, /✓ fail /);

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { commandHelp, generalHelp } from '../../bin/help.ts';
 import { commands, type CommandName } from '../../bin/commands.ts';
@@ -40,6 +41,27 @@ t.test('each command has a help of its own', async t => {
     t.match(commandHelp(name, 100), new RegExp(`^Usage: runner ${name}\\b[^]*Example:\\n  [^]*Exit codes:`));
   t.equal((await run(['help', 'demo'])).stdout, (await run(['demo', '--help'])).stdout);
   t.match(generalHelp(100), /replay {6}\S/);
+});
+
+t.test('a command tells the options that have a meaning for it', async t => {
+  t.match(commandHelp('why', 100), /--status-token[^]*--prom-address/);
+  t.notMatch(commandHelp('why', 100), /--amqp-url|^Queues:/m);
+  t.match(commandHelp('submit', 100), /--pubsub-project[^]*with --follow {2}that of the experiment/);
+});
+
+t.test('who stops reading ends a command quietly', async t => {
+  const pipe = promisify(execFile)('bash', ['-c', '"$0" "$1" --help; echo "$?" >&2', process.execPath, main]);
+  pipe.child.stdout?.destroy();
+  t.match(await pipe, { stderr: '141\n' });
+});
+
+t.test('help for what is no command, and words after demo, are refused', async t => {
+  t.match(await run(['help', 'chekc']), { code: 2, stdout: '', stderr: /did you mean check\?\n$/ });
+  t.match(await run(['demo', '--fast']), {
+    code: 2,
+    stdout: '',
+    stderr: 'runner: demo: found "--fast", expected nothing after it\n',
+  });
 });
 
 t.test('an unknown command is refused with the nearest name', async t => {

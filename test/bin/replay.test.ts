@@ -167,6 +167,9 @@ t.test('what is wrong with the call is told at once', async t => {
 
 t.test('a recording that cannot be read is named', async t => {
   const directory = t.testdir({ work: {} });
-  t.match(await replay(t, 'nowhere.ndjson'), { code: 2, stderr: /^runner: nowhere\.ndjson: ENOENT.*\n$/ });
-  t.match(await replay(t, directory), { code: 2, stderr: /EISDIR.*\n$/ });
+  t.match(await replay(t, 'nowhere.ndjson'), {
+    code: 2,
+    stderr: /^runner: nowhere\.ndjson: there is no such file; expected a recording\n$/,
+  });
+  t.match(await replay(t, directory), { code: 2, stderr: /: it is a directory; expected a recording\n$/ });
 });

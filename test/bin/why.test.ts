@@ -15,7 +15,7 @@ t.test('why tells what a queue waits for, with the numbers', async t => {
   await scene.runGood();
   t.match(await why(), {
     code: 0,
-    stdout: new RegExp(`^${sceneQueue} \\(directory\\): waits for a message\\n  it asked for 1 cores`),
+    stdout: new RegExp(`^${sceneQueue} \\(directory\\): waits for a message\\n  it asked for 1 core,`),
   });
 
   const running = await scene.submit({ program: 'import time\ntime.sleep(600)\n' });
@@ -40,6 +40,8 @@ t.test('why tells what a queue waits for, with the numbers', async t => {
     code: 1,
     stderr: /knows no such queue.*local_other/,
   });
+  const cancelled = await runCommand(['cancel', 'none', '--runner', url, '--json'], env);
+  t.match(cancelled, { code: 1, stdout: '', stderr: /^runner: no such experiment runs here.*\n$/ });
   t.match(await runCommand(['why', sceneQueue, '--runner', url]), { code: 1, stderr: /expected the bearer token/ });
 });
 

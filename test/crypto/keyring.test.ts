@@ -104,6 +104,21 @@ t.test('two mounted Kubernetes secrets are followed when their links are swapped
   await become(three.publicPem, two.publicPem);
 });
 
+t.test('where a key is optional, that there never was one is not told; what is wrong with one is', async t => {
+  const bus = createEventBus();
+  const events: RunnerEvent[] = [];
+  bus.events$.subscribe(event => events.push(event));
+  const directory = t.testdir({ encryption: {} });
+  const keyring = await openKeyring({ directory, emit: bus.emit, optional: true });
+  t.teardown(keyring.close);
+  t.match(keyring.fault, /ssh-privatekey: there is no such file/);
+  t.strictSame(events, []);
+  const { privateKey: file } = clusterFiles(directory);
+  writeFileSync(file, 'no key');
+  await keyring.look();
+  t.match(events, [{ event: 'key-unusable', fields: { file, why: /^(?!.*ssh-privatekey:)/ } }]);
+});
+
 t.test('a start without a key says which file and why', async t => {
   const empty = await open(t, t.testdir({}));
   t.match(empty.keyring, { keys: [], fault: /encryption\/ssh-privatekey: there is no such file$/ });

@@ -43,7 +43,7 @@ t.test('the queues of an account are counted, those that can not be served named
   await scene.create(`${prefix}_a`);
   await scene.create(`${prefix}_b`);
   const env = { SQS_CERTS: t.testdir({ one: files }), QUEUE_MATCH: `^${prefix}_` };
-  t.match(await finding(env), { status: 'ok', found: /^account one lists \d+ queues, 2 of which match$/ });
+  t.match(await finding(env), { status: 'ok', found: /^account one lists \d+ queues, matching: 2$/ });
   await scene.create(`${prefix}_c.fifo`, { FifoQueue: 'true' });
-  t.match(await finding(env), { status: 'warning', found: new RegExp(`3 of which match; ${prefix}_c.fifo`) });
+  t.match(await finding(env), { status: 'warning', found: new RegExp(`matching: 3; ${prefix}_c.fifo`) });
 });

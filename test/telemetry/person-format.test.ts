@@ -33,6 +33,28 @@ t.test('fields that explain themselves come without their name', async t => {
   t.match(line, /settled {10}accept · succeeded$/);
 });
 
+t.test('what says nothing, or what is said already, is left out', async t => {
+  const granted = { cores: 1, gpus: [] };
+  t.match(format({ ...event, fields: { granted } }), /granted cores 1$/);
+  const ended = (exitCode: number) => ({ message: 'exited with code 3', exitCode });
+  t.match(format({ ...event, fields: ended(3) }), /exited with code 3$/);
+  t.match(format({ ...event, fields: ended(4) }), /exited with code 3 · exit code 4$/);
+});
+
+t.test('on a terminal a line goes on under its fields, or under the queue where that is too narrow', async t => {
+  const fields = { why: 'one two three four five six seven', error: 'eight nine ten' };
+  const at = (columns: number) =>
+    personFormat(
+      false,
+      () => columns,
+    )({ ...event, queue: 'rmq_cpu', experiment: 'e1', fields })
+      .split('\n')
+      .slice(1);
+  t.strictSame(at(100), [`${' '.repeat(58)}· eight nine ten`]);
+  t.strictSame(at(80), [`${' '.repeat(11)}one two three four five six seven · eight nine ten`]);
+  t.strictSame(at(200), []);
+});
+
 t.test('text of an experiment does not steer the terminal', async t => {
   const line = personFormat(true)({
     ...event,

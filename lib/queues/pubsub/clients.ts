@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v1 } from '@google-cloud/pubsub';
+import { GoogleAuth, JWT, PassThroughClient } from 'google-auth-library';
 import { grpc } from 'google-gax';
 import { messageOf } from '../../errors.ts';
 import type { Emit } from '../../telemetry/events.ts';
@@ -30,12 +31,17 @@ export interface Projects {
   readonly faults: readonly string[];
 }
 
-/** PUBSUB_EMULATOR_HOST names a server without TLS and credentials, as Google's libraries have it. */
-const emulator = () => {
+/** PUBSUB_EMULATOR_HOST names a server without TLS and credentials, as Google's libraries have it: nobody is looked for to ask as. */
+const emulator = (projectId: string) => {
   const host = process.env['PUBSUB_EMULATOR_HOST'];
   if (!host) return {};
   const { hostname, port } = new URL(host.includes('://') ? host : `http://${host}`);
-  return { servicePath: hostname, port: Number(port || 8085), sslCreds: grpc.credentials.createInsecure() };
+  return {
+    servicePath: hostname,
+    port: Number(port || 8085),
+    sslCreds: grpc.credentials.createInsecure(),
+    auth: new GoogleAuth({ projectId, authClient: new PassThroughClient() }),
+  };
 };
 
 interface Key {
@@ -43,8 +49,18 @@ interface Key {
   readonly private_key: string;
 }
 
-const createClients = (project: string, credentials?: Key): Clients => {
-  const options = { projectId: project, ...(credentials ? { credentials } : {}), ...emulator() };
+const scopes = ['https://www.googleapis.com/auth/pubsub'];
+
+/** It signs its own tokens, which Pub/Sub takes: nobody has to be asked for one first. */
+const serviceAccount = (projectId: string, { client_email: email, private_key: key }: Key) => {
+  const authClient = new JWT({ email, key, scopes });
+  authClient.useJWTAccessWithScope = true;
+  return { auth: new GoogleAuth({ projectId, authClient }) };
+};
+
+/** @param key absent: application default credentials */
+const createClients = (project: string, key?: Key): Clients => {
+  const options = { projectId: project, ...(key ? serviceAccount(project, key) : {}), ...emulator(project) };
   return {
     project,
     subscriber: new v1.SubscriberClient(options),
