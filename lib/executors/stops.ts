@@ -22,7 +22,7 @@ export interface Stops {
   /** The first reason; undefined where it ends by itself. */
   readonly cause: Cause | undefined;
   /** Stop it for this reason. */
-  stop(cause: Cause): void;
+  readonly stop: (cause: Cause) => void;
   /** It is ended for this reason, by whom says so. Whether that is the first. */
   note(cause: Cause): boolean;
   /** It has ended: nothing stops it any more. */
