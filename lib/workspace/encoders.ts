@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { pipeline, Readable } from 'node:stream';
+import { pipeline, Readable, type Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib';
 import { asError, messageOf } from '../errors.ts';
@@ -16,8 +16,9 @@ const deflateLater = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>
 const gzipBlockBytes = 512 * 1024;
 /** What a block may refer to before its beginning. Source: RFC 1951, 2. */
 const windowBytes = 32 * 1024;
-/** Threads of node's pool; one block waits for each. */
+/** Threads of node's pool. */
 const mostAtOnce = 4;
+const coresAtOnce = (): number => Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
 /** Method deflate, made on Unix, without name and time. Source: RFC 1952, 2.3. */
 const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 /** A last block that is empty. */
@@ -31,9 +32,9 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
   let sum = 0;
   let bytes = 0;
   let window: Buffer | undefined;
-  const atOnce = Math.min(Math.max(availableParallelism(), 2), mostAtOnce);
   yield gzipHeader;
-  yield* inOrder(blocksOf(source, gzipBlockBytes), atOnce, block => {
+  // One more than there are cores: none is idle while the next block is read.
+  yield* inOrder(blocksOf(source, gzipBlockBytes), Math.min(coresAtOnce() + 1, mostAtOnce), block => {
     sum = crc32(block, sum);
     bytes += block.length;
     const dictionary = window;
@@ -50,11 +51,56 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
   yield Buffer.concat([lastBlock, trailer]);
 }
 
-/** zstd, level 3, one frame. */
+/** What one thread of zstd's own compresses at a time, with an eighth of a window before it. */
+const zstdJobBytes = 1024 * 1024;
+
+/** Write blocks of one size to a stream: one is filled while the other one is written, and both are used again. Errors: of both sides. */
+const feed = async (source: AsyncIterable<Buffer>, stream: Writable, blockBytes: number): Promise<void> => {
+  const write = (block: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      // What nobody reads is never told as written.
+      const onClose = () => reject(new Error('nobody reads it any more'));
+      stream.once('close', onClose).write(block, error => {
+        stream.off('close', onClose);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  let [filling, other] = [Buffer.allocUnsafeSlow(blockBytes), Buffer.allocUnsafeSlow(blockBytes)];
+  let held = 0;
+  let written = Promise.resolve();
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length;) {
+      const count = chunk.copy(filling, held, at);
+      at += count;
+      held += count;
+      if (held < blockBytes) continue;
+      await written;
+      written = write(filling);
+      // It is looked at in its turn.
+      written.catch(() => undefined);
+      [filling, other, held] = [other, filling, 0];
+    }
+  }
+  await written;
+  if (held > 0) await write(filling.subarray(0, held));
+};
+
+/**
+ * zstd, level 3, one frame, on several cores: threads of its own compress one job each. A write is as much as they take at once, and is
+ * seen through (`flush`): with threads zstd takes a part of what it is given and comes back for the rest, and Node's stream would take
+ * that for the end. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
+ */
 export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const encoder = createZstdCompress({ chunkSize: 256 * 1024 });
+  const { ZSTD_e_flush: flush, ZSTD_c_nbWorkers, ZSTD_c_jobSize } = constants;
+  const threads = coresAtOnce();
+  const params = { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes };
+  const encoder = createZstdCompress({ chunkSize: 256 * 1024, flush, params });
   // Who reads the encoder hears of an error by it.
-  pipeline(source, encoder, () => undefined);
+  feed(source, encoder, threads * zstdJobBytes).then(
+    () => encoder.end(),
+    (error: unknown) => encoder.destroy(asError(error)),
+  );
   yield* encoder as AsyncIterable<Buffer>;
 }
 

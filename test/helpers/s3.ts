@@ -17,13 +17,17 @@ export interface TestBucket {
   readonly publish: () => Promise<void>;
 }
 
-/**
- * A fresh bucket, removed at the end with what is in it; made and looked at with the vendor's client, not with ours. Where there
- * is no server (TEST_S3_URL) the test is skipped, or fails in CI, and this gives undefined.
- */
+/** A fresh bucket on the server of tests; where there is none (TEST_S3_URL) the test is skipped, or fails in CI, and this gives undefined. */
 export const needS3 = async (t: Test): Promise<TestBucket | undefined> => {
   const address = needService(t, 'TEST_S3_URL');
-  if (address === undefined) return undefined;
+  return address === undefined ? undefined : freshBucket(t, address);
+};
+
+/**
+ * A fresh bucket, removed at the end with what is in it; made and looked at with the vendor's client, not with ours.
+ * @param address of a server, with key and secret
+ */
+export const freshBucket = async (t: Test, address: string): Promise<TestBucket> => {
   const url = new URL(address);
   const credentials = {
     type: 'aws' as const,

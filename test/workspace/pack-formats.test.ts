@@ -1,16 +1,19 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t from 'tap';
 import { inOrder } from '../../lib/workspace/blocks.ts';
-import { gzipBlocks } from '../../lib/workspace/encoders.ts';
+import { gzipBlocks, zstdFrame } from '../../lib/workspace/encoders.ts';
 import { packDirectory } from '../../lib/workspace/pack.ts';
 import { unpackArchive } from '../../lib/workspace/unpack.ts';
+import { FrameSplitter } from '../../lib/workspace/zstd-frames.ts';
 import { byPython } from '../helpers/compressed.ts';
+import { eventually } from '../helpers/eventually.ts';
 
 const large = Buffer.concat([randomBytes(700_000), Buffer.alloc(3_000_000, 'of all kinds '), randomBytes(1_500_000)]);
 const packed = async (directory: string, key: string): Promise<Buffer> => {
@@ -23,6 +26,7 @@ const readers: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   'tar.gz': bytes => byPython(`import gzip\nout.write(gzip.decompress(data))`, bytes),
   tgz: bytes => gunzipSync(bytes),
   'tar.xz': bytes => byPython('out.write(lzma.decompress(data))', bytes),
+  'tar.zst': bytes => zstdDecompressSync(bytes),
   'tar.bz2': bytes => byPython('out.write(bz2.decompress(data))', bytes),
 };
 
@@ -63,6 +67,43 @@ t.test('what gzip makes is about as small as in one piece, nothing included', as
   const ours = await buffer(gzipBlocks(Readable.from([large])));
   t.ok(ours.length < 1.01 * gzipSync(large).length, String(ours.length));
   t.same(gunzipSync(await buffer(gzipBlocks(Readable.from([])))), Buffer.alloc(0));
+});
+
+t.test('what zstd makes on several cores is one frame, whatever its size, about as small as in one piece', async t => {
+  const { zstdCompressSync } = await import('node:zlib');
+  // Of a job's size, one more, none; and more than all threads take at once, several times.
+  const much = Buffer.concat(Array.from({ length: 8 }, () => [large, randomBytes(1_000_001)]).flat());
+  for (const bytes of [Buffer.alloc(0), much.subarray(0, 2 ** 21), much.subarray(0, 2 ** 21 + 1), much]) {
+    const ours = await buffer(zstdFrame(Readable.from(bytes.length > 0 ? [bytes] : [])));
+    t.ok(zstdDecompressSync(ours).equals(bytes));
+    t.ok(ours.length <= 1.01 * zstdCompressSync(bytes).length + 64, String(ours.length));
+    const splitter = new FrameSplitter();
+    const ends = [...splitter.split(ours)].filter(({ last }) => last);
+    t.equal(ends.length, 1, 'one frame: some readers stop after the first');
+  }
+});
+
+t.test('what zstd is fed from is closed when its reader goes away', async t => {
+  let isClosed = false;
+  const endless = async function* () {
+    try {
+      for (;;) yield randomBytes(1_000_000);
+    } finally {
+      await Promise.resolve();
+      isClosed = true;
+    }
+  };
+  for await (const chunk of zstdFrame(endless())) if (chunk.length > 0) break;
+  await eventually(() => assert.ok(isClosed));
+});
+
+t.test('a source that fails is the failure of what zstd makes', async t => {
+  const failing = async function* () {
+    yield large;
+    await Promise.resolve();
+    throw new Error('no more');
+  };
+  await t.rejects(buffer(zstdFrame(failing())), { message: 'no more' });
 });
 
 t.test('a reader that goes away ends what encodes', async t => {

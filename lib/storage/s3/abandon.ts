@@ -2,10 +2,10 @@ import { isStoreError, messageOf } from '../../errors.ts';
 import type { PutOptions } from '../object-store.ts';
 import { takeAway, type BegunUpload } from './take-away.ts';
 
-/** Time for taking an unfinished upload away, once the upload itself has failed. */
-const cleanUpMs = 5_000;
-/** The same when this process ends. */
-const lastMs = 2_000;
+/** Time for taking an unfinished upload away, once the upload itself has failed, and when this process ends: somebody waits. */
+const cleanUpMs = 2_000;
+/** The same later. */
+const laterMs = 10_000;
 /** When it is tried again where its store is away: doubles, up to the most. */
 const againMs = 1_000;
 const mostAgainMs = 10 * 60_000;
@@ -44,7 +44,7 @@ const tryAgain = (left: Left, mostMs: number): Promise<void> => {
         onLeft?.({ upload, state: 'given-up', error: messageOf(error) });
         return;
       }
-      left.timer = setTimeout(() => void tryAgain(left, cleanUpMs), left.waitMs).unref();
+      left.timer = setTimeout(() => void tryAgain(left, laterMs), left.waitMs).unref();
       left.waitMs = Math.min(mostAgainMs, left.waitMs * 2);
     } finally {
       left.trying = undefined;
@@ -64,7 +64,7 @@ export const abandon = async (upload: AbandonedUpload): Promise<void> => {
     if (!isLater) return;
     const left: Left = { ...upload, sinceMs: Date.now(), waitMs: againMs };
     leftBehind.add(left);
-    left.timer = setTimeout(() => void tryAgain(left, cleanUpMs), againMs).unref();
+    left.timer = setTimeout(() => void tryAgain(left, laterMs), againMs).unref();
   }
 };
 
@@ -77,7 +77,7 @@ export const takeLeftBehind = async (store: string): Promise<void> => {
 /** The last try, for all, when nothing more is stored by this process. Never rejects. */
 export const takeAllLeftBehind = async (): Promise<void> => {
   const all = [...leftBehind];
-  await Promise.all(all.map(left => tryAgain(left, lastMs)));
+  await Promise.all(all.map(left => tryAgain(left, cleanUpMs)));
   for (const left of all) {
     clearTimeout(left.timer);
     leftBehind.delete(left);
