@@ -77,6 +77,21 @@ export class OptionsError extends Error {
 /** Any thrown value as an Error. */
 export const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
+/**
+ * Thrown when: a message is to become a dead letter and there is no place for it. It is back in its queue, behind the others and
+ * counted where its attempt had begun: nothing is lost, and what has had its last attempt is not run again.
+ */
+export class UnplacedLetter extends Error {
+  override readonly name = 'UnplacedLetter';
+  /** What an operator can do, in one sentence. */
+  readonly remedy: string;
+
+  constructor(remedy: string, cause: unknown) {
+    super('its dead letter could not be put anywhere', { cause });
+    this.remedy = remedy;
+  }
+}
+
 /** The words of any thrown value, with those of its causes where they add something. */
 export const messageOf = (thrown: unknown): string => {
   const error = asError(thrown);

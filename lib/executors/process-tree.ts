@@ -1,45 +1,26 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { textOf } from '../resources/cgroups/files.ts';
 import { isInGroup, type ControlGroup } from '../resources/cgroups/group.ts';
-
-/** A process that still runs, in the words of /proc/PID/stat. */
-interface Status {
-  readonly pid: number;
-  readonly parent: number;
-  readonly group: number;
-  readonly session: number;
-  /** Clock ticks since boot: tells it from a later process of the same id. */
-  readonly started: number;
-}
+import { statusOf, type ProcessStatus } from '../resources/process-status.ts';
 
 /** Processes that a machine can start in a millisecond, generously. */
 const startsPerMs = 20;
 const kernelThreads = 2;
 
-const read = (path: string): string | undefined => {
+/** A run that was shorter than this can't have seen the kernel go once around all process ids. */
+const shortestRoundMs = (): number => Number(textOf('/proc/sys/kernel/pid_max') || '32768') / startsPerMs;
+
+/** So many ids are looked at one by one: beyond that a list of all processes costs less. */
+const mostIds = 500;
+
+/** Undefined for what is not there or not ours. */
+const environmentOf = (pid: number): string | undefined => {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(`/proc/${String(pid)}/environ`, 'latin1');
   } catch {
     return undefined;
   }
 };
-
-/** A run that was shorter than this can't have seen the kernel go once around all process ids. */
-const shortestRoundMs = (): number => Number(read('/proc/sys/kernel/pid_max') ?? '32768') / startsPerMs;
-
-/** What /proc/PID/stat tells; undefined for what is dead already (zombies too). Source: proc_pid_stat(5). */
-export const parseStat = (text: string): Status | undefined => {
-  // The second field is the program's name in brackets, and a name may hold blanks and brackets.
-  const [state, ...numbers] = text.slice(text.lastIndexOf(')') + 2).split(' ', 20);
-  const [parent, group, session] = numbers.map(Number);
-  const started = Number(numbers[18] ?? 0);
-  const pid = Number.parseInt(text, 10);
-  if (state === 'Z' || state === 'X' || parent === undefined || group === undefined || session === undefined)
-    return undefined;
-  return { pid, parent, group, session, started };
-};
-
-/** So many ids are looked at one by one: beyond that a list of all processes costs less. */
-const mostIds = 500;
 
 /** What /proc tells about process ids. */
 interface Ids {
@@ -88,29 +69,28 @@ export const createProcessTree = (
   const isMarked = (pid: number): boolean | undefined => {
     // Reading an environment waits for a process that forks, which may itself wait long for its turn: those that a group holds
     // are its group's to find.
-    if (group && isInGroup(read(`/proc/${String(pid)}/cgroup`) ?? '')) return false;
-    const environ = read(`/proc/${String(pid)}/environ`);
+    if (group && isInGroup(textOf(`/proc/${String(pid)}/cgroup`))) return false;
+    const environ = environmentOf(pid);
     // Empty: it is in the middle of an exec.
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
   };
 
   /** Nothing that it started is older than itself. */
-  const bornAt = parseStat(read(`/proc/${String(leader)}/stat`) ?? '')?.started ?? 0;
+  const bornAt = statusOf(leader)?.started ?? 0;
   /** Kernel threads have no environment; nor has a shell that stands by, which only the runner itself can have started. */
-  const isStranger = ({ parent }: Status): boolean =>
+  const isStranger = ({ parent }: ProcessStatus): boolean =>
     parent === kernelThreads || parent === 0 || (parent === process.pid && process.pid !== 1);
 
   /** Who was seen to belong to it: a child whose parent has gone in the meantime still does. */
   const known = new Map<number, number>();
 
-  const scan = (candidates: readonly number[]): { members: Status[]; unsure: boolean } => {
-    const members = new Map<number, Status>();
-    const others: Status[] = [];
+  const scan = (candidates: readonly number[]): { members: ProcessStatus[]; unsure: boolean } => {
+    const members = new Map<number, ProcessStatus>();
+    const others: ProcessStatus[] = [];
     let unsure = false;
     for (const pid of candidates) {
       if (pid === process.pid) continue;
-      const text = read(`/proc/${String(pid)}/stat`);
-      const status = text === undefined ? undefined : parseStat(text);
+      const status = statusOf(pid);
       if (!status || status.started < bornAt) continue;
       const marked =
         status.session === leader || status.group === leader || known.get(pid) === status.started || isMarked(pid);
@@ -142,11 +122,11 @@ export const createProcessTree = (
     members: () => idsOf(() => idsInUse.all()),
     leftovers: ranMs => {
       const isRecent = ranMs < shortestRoundMs();
-      return idsOf(() => (isRecent ? startedAfter(leader, read('/proc/loadavg') ?? '') : undefined) ?? idsInUse.all());
+      return idsOf(() => (isRecent ? startedAfter(leader, textOf('/proc/loadavg')) : undefined) ?? idsInUse.all());
     },
     send: signal => {
       if (signal === 'SIGKILL') group?.kill();
-      const inGroup = (group?.members() ?? []).flatMap(pid => parseStat(read(`/proc/${String(pid)}/stat`) ?? '') ?? []);
+      const inGroup = (group?.members() ?? []).flatMap(pid => statusOf(pid) ?? []);
       const members = inGroup.length > 0 ? inGroup : scan(idsInUse.all()).members;
       const kill = (pid: number) => {
         try {

@@ -7,6 +7,8 @@ import type { Exceeded } from '../model/outcome.ts';
 const lookMs = 250;
 /** Looking at processes one by one may take this share of the time. */
 const scanShare = 0.02;
+/** The same while the machine is short of memory, and one of them must be chosen by what it uses then. */
+const verdictShare = 0.2;
 /** While there is plenty, what is left on the machine is asked for only every so many looks. */
 const looksWhilePlenty = 4;
 
@@ -56,12 +58,13 @@ interface State {
   isEnding: boolean;
 }
 
-const usedBy = (state: State): number => {
+/** @param isVerdict what it uses now, and not at the last look */
+const usedBy = (state: State, isVerdict = false): number => {
   const { group, members, memoryBytes } = state.run;
   const told = group?.controlsMemory ? group.memoryBytes() : undefined;
   if (told !== undefined) return told;
   const startedAtMs = performance.now();
-  if (startedAtMs < state.scanAtMs) return state.usedBytes;
+  if (startedAtMs < state.scanAtMs && !isVerdict) return state.usedBytes;
   const pids = members();
   let bytes = residentBytes(pids);
   if (pids.length > 1 && memoryBytes > 0 && bytes > memoryBytes) bytes = proportionalBytes(pids) || bytes;
@@ -79,16 +82,20 @@ export const createWatch = ({ availableBytes, reserveBytes }: WatchSettings): Wa
   let looks = 0;
   let isScarce = false;
   let asking = false;
+  let verdictAtMs = 0;
 
   const exceed = (state: State, exceeded: Exceeded) => {
     if (state.isEnding) return;
     state.isEnding = true;
     state.run.onExceeded(exceeded);
   };
+  const lookAtMemory = (state: State, isVerdict = false) => {
+    state.usedBytes = usedBy(state, isVerdict);
+    state.peakBytes = Math.max(state.peakBytes, state.usedBytes);
+  };
   const lookAt = (state: State) => {
     const { run } = state;
-    state.usedBytes = usedBy(state);
-    state.peakBytes = Math.max(state.peakBytes, state.usedBytes);
+    lookAtMemory(state);
     const limitBytes = run.memoryBytes;
     const exceeded = { resource: 'memory', limitBytes, usedBytes: state.peakBytes } as const;
     const kills = run.group?.outOfMemoryKills() ?? 0;
@@ -107,7 +114,10 @@ export const createWatch = ({ availableBytes, reserveBytes }: WatchSettings): Wa
   };
   /** One at a time: what it frees may be enough. */
   const endFurthestBeyond = () => {
-    if ([...states].some(state => state.isEnding)) return;
+    const startedAtMs = performance.now();
+    if ([...states].some(state => state.isEnding) || startedAtMs < verdictAtMs) return;
+    for (const state of states) lookAtMemory(state, true);
+    verdictAtMs = performance.now() + (performance.now() - startedAtMs) / verdictShare;
     const beyond = (state: State) => state.usedBytes - state.run.memoryBytes;
     const [furthest] = [...states].filter(state => beyond(state) > 0).sort((a, b) => beyond(b) - beyond(a));
     if (!furthest) return;

@@ -4,6 +4,7 @@ import type { Message } from './envelope.ts';
 import type { Request } from './experiment.ts';
 import type { Cause, End, Exit } from './outcome.ts';
 import type { Grant } from './resources.ts';
+import type { Workspace } from './workspace.ts';
 
 /** Who this attempt is: made when its message is taken. */
 export interface AttemptIdentity {
@@ -21,45 +22,6 @@ export interface AttemptScope {
   add(name: string, release: () => void | Promise<void>): void;
   /** Give everything back, last taken first. Idempotent; called by settle. */
   close(): Promise<void>;
-}
-
-/** Directories of one attempt. All absolute. Source: spec "Layout on disk". */
-export interface Workspace {
-  /** `<working-dir>/<run root>/experiments/<hash of key>.<n>` */
-  readonly root: string;
-  readonly workspace: string;
-  readonly output: string;
-  /** The file output/output. */
-  readonly outputFile: string;
-  readonly metadata: string;
-  /** The runner's own files, never uploaded. */
-  readonly runner: string;
-  readonly tmp: string;
-  /** `<working-dir>/<run root>`, STUDIOML_HOME. */
-  readonly home: string;
-  /** Where the artifact of this label lives. */
-  directoryOf(label: string): string;
-  /**
-   * Make the directory of an artifact, where it isn't there yet.
-   * Errors: those of the file system.
-   */
-  makeDirectory(label: string): void;
-  /** Have this done before the directories are removed; never where they are kept for a developer. */
-  beforeRemoval(work: () => void | Promise<void>): void;
-  /**
-   * To be called when everything is in place and its program comes next. Out: to be called when nothing of that runs any more;
-   * what it left untouched serves other attempts from then on.
-   */
-  mark(): () => void;
-}
-
-/** An attempt's directories, and how they go. */
-export interface OwnedWorkspace extends Workspace {
-  /**
-   * Remove them, whatever the experiment left in them. Links are removed, never followed.
-   * Errors: those of the file system, where something could not be removed.
-   */
-  remove(): Promise<void>;
 }
 
 /** The right to hold one delivery that is not admitted yet. Goes back once; a second call does nothing. */

@@ -37,4 +37,6 @@ export interface Grant {
   releaseCompute(): void;
   /** Give the disk back: the attempt's directory is removed. */
   releaseDisk(): void;
+  /** So many bytes stay on the disk after that: the machine has less from now on. */
+  keepDisk(bytes: number): void;
 }

@@ -22,8 +22,8 @@ const resourceNames = { cores: 'cores', memoryBytes: 'memory', diskBytes: 'disk'
 
 /** The only state that attempts share: what this machine has, and who holds how much of it. */
 export class Ledger {
-  readonly total: ResourceAmounts;
   readonly cards: Cards;
+  #total: ResourceAmounts;
   readonly #free: { cores: number; memoryBytes: number; diskBytes: number };
   readonly #line: { request: ResourceRequest; grant: (grant: Grant) => void; reserved: () => ResourceAmounts }[] = [];
   readonly #freed = new Subject<void>();
@@ -31,13 +31,17 @@ export class Ledger {
 
   /** @param total cores as a count (fractions allowed), sizes in bytes */
   constructor(total: ResourceAmounts, cards: Cards = noCards) {
-    this.total = { ...total };
+    this.#total = { ...total };
     this.#free = { ...total };
     this.cards = cards;
     cards.changed$.subscribe(() => {
       this.serveLine();
       this.#freed.next();
     });
+  }
+
+  get total(): ResourceAmounts {
+    return this.#total;
   }
 
   get free(): ResourceAmounts {
@@ -163,6 +167,11 @@ export class Ledger {
         if (!disk) return;
         disk = false;
         release({ cores: 0, memoryBytes: 0, diskBytes: amounts.diskBytes });
+      },
+      keepDisk: bytes => {
+        const kept = { ...noAmounts, diskBytes: bytes };
+        this.#total = { ...this.#total, diskBytes: this.#total.diskBytes - bytes };
+        this.#move(kept, -1);
       },
     };
   }

@@ -1,18 +1,9 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { statusOf } from './process-status.ts';
 
-/**
- * What tells a process from a later one of the same pid: its start time in clock ticks since boot; undefined where it is gone.
- * Source: proc_pid_stat(5), starttime.
- */
-const startTimeOf = (pid: number): string | undefined => {
-  try {
-    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
-};
+/** What tells a process from a later one of the same id; '' where it is gone. */
+const startTimeOf = (pid: number): string => String(statusOf(pid)?.started ?? '');
 
 /** The namespace whose process ids this process sees; '0' where it can't be told. Ids of another one mean other processes. */
 const pidNamespace = (): string => {
@@ -26,7 +17,7 @@ const pidNamespace = (): string => {
 const place = `${hostname()}~${pidNamespace()}`;
 
 /** This process by a name that no other has, fit for a file: host, namespace, process id, start time. */
-export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) ?? '0'}`;
+export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) || '0'}`;
 
 /** Nothing runs longer: what is this old and whose owner can't be looked at is nobody's. */
 export const longestRunMs = 100 * 3_600_000;
@@ -39,5 +30,5 @@ export const longestRunMs = 100 * 3_600_000;
 export const isOfLiving = (name: string, changedAtMs: number, unseenMs = longestRunMs): boolean => {
   const [host = '', space = '', pid = '', started = ''] = name.split('~');
   if (`${host}~${space}` !== place) return Date.now() - changedAtMs < unseenMs;
-  return startTimeOf(Number(pid)) === started;
+  return started !== '' && startTimeOf(Number(pid)) === started;
 };

@@ -2,6 +2,7 @@ import { mergeMap, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import { TimeOver, within } from '../flow/wait.ts';
 import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
+import type { Delivery } from '../model/delivery.ts';
 import type { Shortage } from '../model/resources.ts';
 import { endSpan } from '../output/bill.ts';
 import { queueId } from '../queues/queue.ts';
@@ -31,12 +32,21 @@ const lookAtCards = async ({ request }: RequestedAttempt, { ledger }: AdmitConte
   }
 };
 
+/** Too many attempts were started. Where each was ended there was no place for the dead letter: the last end is told again. */
+const exhausted = ({ attemptsBefore, history }: Delivery): AttemptError => {
+  const last = history.at(-1);
+  if (last && last.cause !== 'runner-died' && history.length >= attemptsBefore)
+    return new AttemptError(last.cause, last.message ?? 'it ended so before');
+  const ended = history.length === 0 ? 'none was ended' : `${String(history.length)} were ended`;
+  return new AttemptError('runner-died', `${String(attemptsBefore)} attempts were started and ${ended}`);
+};
+
 /**
  * Reserve all that the request asks for; the credit goes back as soon as that is decided.
  * In: RequestedAttempt. Out: AdmittedAttempt, its grant held.
  * Units: bytes, ms.
  * Errors: `expired` (accept), `gpu-fault` (given back), `no-room-ever` (given back, growing delay), `no-room` (given back after `holdMs`),
- * `runner-died` (too many attempts that nobody ended), the signal's reason when it aborts while waiting.
+ * `runner-died` or the last end (too many attempts), the signal's reason when it aborts while waiting.
  * Source: spec "Which message to take, when", "Resources".
  */
 export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, AdmittedAttempt> =>
@@ -52,10 +62,7 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       });
     }
     if (identity.number > use.maxAttempts) {
-      throw new AttemptError(
-        'runner-died',
-        `${String(delivery.attemptsBefore)} attempts were started and none was ended`,
-      );
+      throw exhausted(delivery);
     }
     const refuse = (lacking: readonly Shortage[], ever: boolean): never => {
       use.emit('no-room', { lacking: shortagesByResource(lacking), ever }, record);

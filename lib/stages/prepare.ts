@@ -1,11 +1,6 @@
 import { map, type OperatorFunction } from 'rxjs';
-import type {
-  AdmittedAttempt,
-  ExperimentRecord,
-  MetadataDocument,
-  OwnedWorkspace,
-  PreparedAttempt,
-} from '../model/attempt.ts';
+import type { AdmittedAttempt, ExperimentRecord, MetadataDocument, PreparedAttempt } from '../model/attempt.ts';
+import type { OwnedWorkspace } from '../model/workspace.ts';
 
 export interface PrepareContext {
   /** Make the attempt's directories. */

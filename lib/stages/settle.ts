@@ -1,5 +1,5 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
-import { messageOf } from '../errors.ts';
+import { messageOf, UnplacedLetter } from '../errors.ts';
 import type { GrowingDelays } from '../flow/growing-delay.ts';
 import type { FinishedAttempt, Settled } from '../model/attempt.ts';
 import { billMembers, billOf, endCurrentSpan, endSpan } from '../output/bill.ts';
@@ -20,8 +20,8 @@ export interface SettleContext {
 /**
  * Tell the queue how its message ended, then give back what the attempt still holds.
  * In: FinishedAttempt, everything stored. Out: Settled, once the scope is closed.
- * Errors: none; a queue that cannot be told gives the message back by itself (event `settle-failed`), and is left alone for a
- * growing delay.
+ * Errors: none; a queue that cannot be told gives the message back by itself (event `settle-failed`, and `dead-letter-unplaced`
+ * where there is no place for its dead letter), and is left alone for a growing delay.
  * Source: spec "Settling".
  */
 export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Settled> =>
@@ -51,9 +51,13 @@ export const settle = (use: SettleContext): OperatorFunction<FinishedAttempt, Se
         record,
       );
     } catch (error) {
-      // It comes back uncounted: where nobody takes its dead letter it would be run again at once, for ever.
+      // It comes back, and would be run again at once.
       if (settlement.type !== 'release' && !delivery.lost.aborted) delayMs = use.delays.next(queue, use.now());
       use.emit('settle-failed', { settlement: settlement.type, error: messageOf(error) }, record);
+      if (error instanceof UnplacedLetter) {
+        const unplaced = { reason: end.cause, error: messageOf(error), remedy: error.remedy, delayMs };
+        use.emit('dead-letter-unplaced', unplaced, record);
+      }
     }
     await attempt.scope.close();
     return {

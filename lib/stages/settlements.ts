@@ -76,10 +76,14 @@ export interface SettlementFacts {
 /** @param releaseDelayMs asked only when the message is released */
 export const settlementFor = (facts: SettlementFacts, releaseDelayMs: () => number): Settlement => {
   const { end } = facts;
-  const history: readonly HistoryEntry[] = [
-    ...facts.history,
-    { cause: end.cause, host: facts.host, at: new Date(facts.nowMs).toISOString(), message: end.message },
-  ];
+  // Its dead letter found no place before: that is told again, it did not end once more.
+  const isTold = facts.attempt > facts.maxAttempts && facts.history.at(-1)?.cause === end.cause;
+  const history: readonly HistoryEntry[] = isTold
+    ? facts.history
+    : [
+        ...facts.history,
+        { cause: end.cause, host: facts.host, at: new Date(facts.nowMs).toISOString(), message: end.message },
+      ];
   const reject: Settlement = { type: 'reject', reason: end.cause, message: end.message, history };
   const rule = settlementRules[end.cause];
   switch (rule) {

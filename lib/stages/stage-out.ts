@@ -1,5 +1,5 @@
 import { defer, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
-import { messageOf } from '../errors.ts';
+import { AttemptError, messageOf } from '../errors.ts';
 import { conflateMap } from '../flow/conflate.ts';
 import { graceAfter } from '../flow/grace-after.ts';
 import type { Passage } from '../flow/passage.ts';
@@ -9,6 +9,8 @@ import type { Cause, End } from '../model/outcome.ts';
 import { laterSnapshot } from '../output/later-snapshot.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { settlementRules } from './settlements.ts';
+import { keepUnstored } from '../workspace/keep-unstored.ts';
 import { createUploads, type Patience, type StoreHow } from '../workspace/uploads.ts';
 
 export interface StageOutContext {
@@ -73,9 +75,30 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
   ) => {
     use.emit(event, { ...stored, durationMs: use.now() - startedAtMs }, attempt.record);
   };
+  /** What a run made and no store takes stays here where it is not to be run again: then nobody else has it. */
+  const keep = async (error: unknown): Promise<unknown> => {
+    const { identity, workspace, grant, record } = attempt;
+    const artifacts = uploads.unstored();
+    if (!(error instanceof AttemptError) || settlementRules[error.code] !== 'reject' || artifacts.length === 0)
+      return error;
+    try {
+      const { directory, bytes } = await keepUnstored(workspace, artifacts, identity.accession);
+      grant.keepDisk(bytes);
+      use.emit('results-kept', { directory, artifacts, bytes, error: error.message }, record);
+      const where = { host: identity.host, directory };
+      return new AttemptError(error.code, `${error.message}; it is kept`, where, { cause: error });
+    } catch (reason) {
+      use.emit('store-failed', { error: `what could not be stored can not be kept: ${messageOf(reason)}` }, record);
+      return error;
+    }
+  };
   const must = async (patience: Patience): Promise<void> => {
     const startedAtMs = use.now();
-    tell('stored', startedAtMs, await uploads.store({ patience, isLast: true }));
+    try {
+      tell('stored', startedAtMs, await uploads.store({ patience, isLast: true }));
+    } catch (error) {
+      throw await keep(error);
+    }
   };
   const may = async (event: 'checkpointed' | 'stored', how: StoreHow): Promise<void> => {
     const startedAtMs = use.now();
@@ -113,7 +136,8 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
  * snapshots that come while one is being stored become one; the end waits for the one under way. The experiment waits for none.
  * In: the ObservedAttempts of one attempt, snapshots and then one with an end. Out: StoredAttempt, once.
  * Units: bytes, ms; archives are made while they are sent.
- * Errors: `store-fault`, `access-denied`, `artifact-missing` (no bucket), when what a run made could not be stored; a
+ * Errors: `store-fault`, `access-denied`, `artifact-missing` (no bucket), when what a run made could not be stored: where
+ * it is not to be run again it is kept on the machine; a
  * checkpoint that fails is an event. Unsubscribing ends what is being sent.
  * Source: spec "Checkpoints and stage-out".
  */

@@ -83,6 +83,17 @@ export interface PutOptions {
   readonly ifNoneMatch?: '*';
   /** Tries a piece of a large body again, which the store still has in memory; without it one piece that fails fails the put. */
   readonly retry?: <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+  /** Told where parts of a put that failed stay in the store, and what becomes of them. */
+  readonly onLeft?: ((left: LeftUpload) => void) | undefined;
+}
+
+/** Parts in a store that are no object, and take room there. */
+export interface LeftUpload {
+  /** The store's name for them. */
+  readonly upload: string;
+  /** `left`: they are taken away when the store answers again. */
+  readonly state: 'left' | 'removed' | 'given-up';
+  readonly error?: string;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { StoreError } from '../errors.ts';
+import { asError, StoreError } from '../errors.ts';
 import { breakRing, RingBroken, RingWriter, type ByteRing } from '../flow/byte-ring.ts';
 import { orAborted } from '../flow/wait.ts';
 import { damageError, noteRight } from './damage.ts';
@@ -110,6 +110,13 @@ const receiveInto = async (
   }
 };
 
+/** The same object, by the store's own client. */
+const askAgain = async ({ etag }: StoredObject, use: ResumeContext): Promise<StoredObject> => {
+  const { store, key, signal = new AbortController().signal } = use;
+  const ask = () => store.get(key, use.signal, etag === undefined ? {} : { ifMatch: etag });
+  return withRetry(ask, triesOf(use, signal)).catch((error: unknown) => Promise.reject(asError(whyNot(error, use))));
+};
+
 /**
  * An object into a ring, whole and as the store has it: where it is cut off it goes on from there, as long as the store has the same
  * object; its length, and its digest where the store tells one, are compared before the ring ends. Where the store tells how to ask
@@ -117,7 +124,7 @@ const receiveInto = async (
  * Errors: as resumedBody's; the ring is broken then.
  */
 export const pourInto = async (ring: ByteRing, object: StoredObject, use: ResumeContext): Promise<void> => {
-  const { body, sizeBytes, etag, check, direct } = object;
+  const { body, sizeBytes, check, direct } = object;
   try {
     // What only this thread can compare is received by it.
     const isDirect = direct !== undefined && sizeBytes !== undefined && (!check || check.digest !== undefined);
@@ -127,8 +134,7 @@ export const pourInto = async (ring: ByteRing, object: StoredObject, use: Resume
       await receiveInto(ring, object, sizeBytes, use);
     } catch (error) {
       if (!(error instanceof NotDirect)) throw error;
-      const again = await use.store.get(use.key, use.signal, etag === undefined ? {} : { ifMatch: etag });
-      await pumpInto(resumedBody(again, use), ring);
+      await pumpInto(resumedBody(await askAgain(object, use), use), ring);
     }
   } catch (error) {
     body.destroy();

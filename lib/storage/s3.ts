@@ -3,6 +3,7 @@ import { isStoreError, StoreError } from '../errors.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { createS3Bucket } from './s3/bucket.ts';
 import type { S3Bucket } from './s3/bucket.ts';
+import { takeAllLeftBehind } from './s3/abandon.ts';
 import { closeConnections } from './s3/clients.ts';
 import type { S3Credentials } from './s3/clients.ts';
 import { getObject } from './s3/get.ts';
@@ -41,7 +42,7 @@ const put = async (
   options: PutOptions,
   { bucket: Bucket, partBytes = 8 * 2 ** 20, parallelParts = 2 }: S3Place,
 ): Promise<{ readonly etag: string | undefined }> => {
-  const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', retry = once } = options;
+  const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', retry = once, onLeft } = options;
   const target = { Bucket, Key: key };
   const conditions = {
     ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
@@ -72,7 +73,7 @@ const put = async (
       yield first.value;
       yield* parts;
     };
-    const upload = { bucket, target, key, store, contentType, conditions, signal, stop, retry };
+    const upload = { bucket, target, key, store, contentType, conditions, signal, stop, retry, onLeft };
     return await putInParts({ ...upload, parallel: parallelParts }, all());
   } finally {
     await parts.return();
@@ -117,8 +118,11 @@ export const createS3Store = (options: S3Place): ObjectStore => {
   };
 };
 
-/** End the idle connections of all stores; those in use end with their call. */
-export const closeS3 = (): Promise<void> => {
+/**
+ * Take away what uploads that failed have left, where their stores answer by now, and end the idle connections of all stores; those in
+ * use end with their call.
+ */
+export const closeS3 = async (): Promise<void> => {
+  await takeAllLeftBehind();
   closeConnections();
-  return Promise.resolve();
 };

@@ -5,6 +5,7 @@ import { messageOf } from '../errors.ts';
 import { archiveRefused } from './archive-errors.ts';
 import type { ArchiveFormat } from './archive-formats.ts';
 import { decodeBzip2 } from './bzip2-decoder.ts';
+import { watchXzBlocks } from './xz-blocks.ts';
 import { FrameSplitter, type FramePiece } from './zstd-frames.ts';
 
 type Source = AsyncIterable<Buffer> | Iterable<Buffer>;
@@ -33,6 +34,7 @@ async function* decodeXz(source: Source): AsyncGenerator<Buffer> {
       : archiveRefused(`it is damaged: xz ${said}`, undefined, error);
   };
   const decoder = new XzDecompressor();
+  const watch = watchXzBlocks();
   const update = (bytes: Buffer): Buffer => {
     try {
       return decoder.update(bytes);
@@ -42,7 +44,9 @@ async function* decodeXz(source: Source): AsyncGenerator<Buffer> {
   };
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length; at += xzInputBytes) {
-      const out = update(chunk.subarray(at, at + xzInputBytes));
+      const piece = chunk.subarray(at, at + xzInputBytes);
+      watch(piece);
+      const out = update(piece);
       if (out.length > 0) yield out;
     }
     await setImmediate();

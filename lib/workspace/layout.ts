@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OwnedWorkspace } from '../model/attempt.ts';
+import type { OwnedWorkspace } from '../model/workspace.ts';
 import { removeTree } from './remove-tree.ts';
 import type { Spares } from './spares.ts';
 import { markOf } from './untouched.ts';

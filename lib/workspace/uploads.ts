@@ -51,6 +51,8 @@ export interface Uploads {
    * Errors: the first AttemptError, after everything was tried: `store-fault`, `access-denied`, `artifact-missing` (no bucket).
    */
   store(how: StoreHow): Promise<Stored>;
+  /** Labels that the last call could not store. */
+  unstored(): readonly string[];
 }
 
 /** What a job came to: undefined bytes where nothing had to be sent. */
@@ -84,7 +86,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     location: ObjectLocation,
     label: string,
     patience: Patience,
-    work: (retry: NonNullable<PutOptions['retry']>) => Promise<number>,
+    work: (how: Pick<PutOptions, 'retry' | 'onLeft'>) => Promise<number>,
   ): Promise<number> => {
     const context = {
       emit,
@@ -94,6 +96,9 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       ...patience,
       // They brought the inputs in.
       awaitsCredentials: true,
+    };
+    const onLeft: PutOptions['onLeft'] = left => {
+      emit('upload-left', { object: context.object, ...left }, record);
     };
     const retryPiece: PutOptions['retry'] = async (piece, until) => {
       try {
@@ -105,7 +110,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       }
     };
     try {
-      return await withRetry(() => work(retryPiece), { ...context, signal });
+      return await withRetry(() => work({ retry: retryPiece, onLeft }), { ...context, signal });
     } catch (error) {
       signal.throwIfAborted();
       throw transferFailure(error, 'stage out', label, location);
@@ -124,7 +129,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     if (!location) return undefined;
     const { store, key } = location;
     let ready: Buffer | undefined;
-    const bytes = await put(location, label, patience, async retry => {
+    const bytes = await put(location, label, patience, async pieces => {
       const progress = createProgress({
         emit,
         about: record,
@@ -143,7 +148,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       await store.put(
         key,
         counted(packed, count => (sent += count)),
-        { signal, retry },
+        { signal, ...pieces },
       );
       progress.end();
       return sent;
@@ -160,10 +165,10 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     const sent = await Promise.allSettled(
       (await metadataFiles(isLast)).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
-        const bytes = await put({ store, key }, artifact.label, patience, async retry => {
+        const bytes = await put({ store, key }, artifact.label, patience, async pieces => {
           const file = read();
           if (!file) return 0;
-          await store.put(key, file.body, { signal, retry, ...(contentType ? { contentType } : {}) });
+          await store.put(key, file.body, { signal, ...pieces, ...(contentType ? { contentType } : {}) });
           return file.sizeBytes;
         });
         stored();
@@ -194,6 +199,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     );
 
   const labelled = (isWanted: (label: string) => boolean) => mutable.filter(({ label }) => isWanted(label));
+  let unstored: readonly string[] = [];
   const rounds = [
     { artifacts: labelled(label => label === 'output'), work: storeDirectory },
     { artifacts: labelled(label => label !== 'output' && label !== '_metadata'), work: storeDirectory },
@@ -207,10 +213,12 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
         const wanted = artifacts.filter(({ label }) => how.due?.has(label) !== false);
         if (wanted.length > 0) done.push(...(await outcomes(wanted, work, how)));
       }
-      const failed = done.find(({ error }) => error !== undefined);
-      if (failed) throw failed.error;
+      const failed = done.filter(({ error }) => error !== undefined);
+      unstored = failed.map(({ label }) => label);
+      if (failed.length > 0) throw failed[0]?.error;
       const sent = done.filter(({ bytes }) => bytes !== undefined);
       return { artifacts: sent.map(({ label }) => label), bytes: sent.reduce((sum, { bytes = 0 }) => sum + bytes, 0) };
     },
+    unstored: () => unstored,
   };
 };

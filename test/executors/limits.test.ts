@@ -121,7 +121,7 @@ for (const [title, groups] of machines) {
     left = 1;
     const { exit } = await drained(run);
     t.match(exit, { stoppedBy: 'out-of-memory', exceeded: { because: 'shortage', limitBytes: 10 * mb } });
-    t.ok((exit.exceeded?.usedBytes ?? 0) > 10 * mb);
+    t.ok((exit.exceeded?.usedBytes ?? 0) > 100 * mb, 'by what it uses then');
   });
 
   t.test(`${title}: disk beyond what was granted ends it`, options, async t => {

@@ -1,17 +1,5 @@
 import t from 'tap';
-import { parseStat, startedAfter } from '../../lib/executors/process-tree.ts';
-
-t.test('a name with blanks and brackets does not shift the fields', t => {
-  t.match(parseStat('12 (a) S (1 2) R 5 6 7 0 -1'), { pid: 12, parent: 5, group: 6, session: 7 });
-  t.end();
-});
-
-t.test('what is dead already is no process', t => {
-  t.equal(parseStat('12 (x) Z 5 6 7 0'), undefined);
-  t.equal(parseStat('12 (x) X 5 6 7 0'), undefined);
-  t.equal(parseStat(''), undefined);
-  t.end();
-});
+import { startedAfter } from '../../lib/executors/process-tree.ts';
 
 /** These ids are in use. */
 const inUse = (...pids: number[]) => ({ all: () => pids, has: (pid: number) => pids.includes(pid) });

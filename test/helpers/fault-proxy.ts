@@ -12,6 +12,8 @@ export type Fault =
   | 'unanswered'
   /** Nothing is ever said. */
   | 'silence'
+  /** The reply does not tell how long it is. */
+  | 'unsized'
   /** A refusal as S3 writes it. */
   | { readonly status: number; readonly code: string }
   /** The connection is reset after so many bytes of the reply's body. */
@@ -79,7 +81,11 @@ export const startFaultProxy = async (target: string): Promise<FaultProxy> => {
         reply.resume().on('end', () => request.socket.resetAndDestroy());
         return;
       }
-      response.writeHead(reply.statusCode ?? 502, reply.headers);
+      const { 'content-length': length, ...others } = reply.headers;
+      response.writeHead(reply.statusCode ?? 502, {
+        ...others,
+        ...(length === undefined || fault === 'unsized' ? {} : { 'content-length': length }),
+      });
       reply.on('error', () => response.destroy());
       if (typeof fault === 'string') reply.pipe(response);
       else reply.pipe(cutter(fault, response)).pipe(response);

@@ -11,6 +11,8 @@ export interface AttemptParts {
   readonly artifacts: readonly Artifact[];
   readonly diskBytes?: number;
   readonly signal?: AbortSignal;
+  /** Told of the disk that stays taken. */
+  readonly keepDisk?: (bytes: number) => void;
   readonly raw?: Readonly<Record<string, unknown>>;
 }
 
@@ -34,7 +36,10 @@ export const makeAttempt = (parts: AttemptParts): PreparedAttempt =>
       artifacts: new Map(parts.artifacts.map(one => [one.label, one])),
       raw: parts.raw ?? { experiment: { key: 'e1' } },
     },
-    grant: { amounts: { cores: 1, memoryBytes: 0, diskBytes: parts.diskBytes ?? 0 } },
+    grant: {
+      amounts: { cores: 1, memoryBytes: 0, diskBytes: parts.diskBytes ?? 0 },
+      keepDisk: parts.keepDisk ?? (() => undefined),
+    },
     workspace: createWorkspace({ home: parts.home, key: 'e1' }),
     document: createDocument({ schemaLogs: true }),
     experimentRecord: noRecord,

@@ -1,4 +1,5 @@
 import { BehaviorSubject, interval, map, merge, type Observable } from 'rxjs';
+import { UnplacedLetter } from '../../lib/errors.ts';
 import type { Delivery } from '../../lib/model/delivery.ts';
 import type { HistoryEntry, Settlement } from '../../lib/model/outcome.ts';
 import { QueueGone, type QueueBroker, type WorkQueue } from '../../lib/queues/queue.ts';
@@ -23,6 +24,8 @@ export class MemoryBroker implements QueueBroker {
   mostHeld = 0;
   receives = 0;
   closed = false;
+  /** There is no place for dead letters. */
+  unplaced = false;
   readonly #queues = new Map<string, Message[]>();
   readonly #names = new BehaviorSubject<ReadonlySet<string>>(new Set());
   readonly #bells = new Map<string, () => void>();
@@ -130,6 +133,10 @@ export class MemoryBroker implements QueueBroker {
         if (!open) throw new Error('settled twice');
         open = false;
         this.held -= 1;
+        if (settlement.type === 'reject' && this.unplaced) {
+          this.#put(queue, began > 0 ? { ...message, attempts: began, history: settlement.history } : message);
+          throw new UnplacedLetter('make room', new Error('403'));
+        }
         this.settled.push({ id: message.id, queue, settlement });
         if (settlement.type === 'release') this.#put(queue, message);
         if (settlement.type === 'retry') this.#put(queue, { ...message, attempts: began, history: settlement.history });

@@ -156,7 +156,13 @@ export class OutageScene {
       runner.signal('SIGCONT');
       await runner.stop();
     });
-    await runner.next(({ event }) => event === 'queue-found', 1, 60_000);
+    await runner
+      .next(({ event }) => event === 'queue-found')
+      .catch((error: unknown) => {
+        for (const event of runner.events) this.#t.comment(JSON.stringify(event));
+        this.#t.comment(runner.errors);
+        throw error;
+      });
     return runner;
   }
 

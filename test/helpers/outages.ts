@@ -21,6 +21,7 @@ export const runningOn = async (
 ) => {
   const { hostname: host, port } = new URL(rabbitmq.url);
   const proxy = await startTcpProxy({ host, port: Number(port) });
+  t.teardown(() => proxy.close());
   const through = new URL(rabbitmq.url);
   through.port = String(proxy.port);
   const scene = new OutageScene(t, rabbitmq, durable);
@@ -29,7 +30,6 @@ export const runningOn = async (
   const key = await scene.submit();
   const [pid = 0] = await scene.running();
   const second = await scene.runner({ LEASE: lease });
-  t.teardown(() => proxy.close());
   return { scene, proxy, first, second, key, pid };
 };
 

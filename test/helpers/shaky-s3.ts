@@ -17,7 +17,7 @@ export const shakyS3 = async (t: Test) => {
     proxy,
     emit,
     retries: () => events.filter(({ event }) => event === 'store-retry').map(({ fields }) => fields),
-    shaky: place.open({ endpoint: proxy.endpoint, idleMs: 500 }),
+    shaky: place.open({ endpoint: proxy.endpoint, idleMs: 2_000 }),
     direct: place.open(),
   };
 };

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import type { Delivery } from '../../lib/model/delivery.ts';
 import type { WorkQueue } from '../../lib/queues/queue.ts';
 import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
+import { deadQueueOf } from '../../lib/queues/rabbitmq/dead-queue.ts';
 import { unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
 import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq/transaction.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -217,6 +218,34 @@ t.test('a message whose queue is gone when its lease is over becomes a dead lett
   t.match(letter.properties.headers, { 'studioml-queue': name, 'studioml-reason': 'queue-deleted' });
 });
 
+t.test('a leased message whose dead letter has no place goes home behind the others, counted', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel } = scene;
+  const dead = deadQueueOf(name);
+  const full = { 'x-max-length': 0, 'x-overflow': 'reject-publish' };
+  await channel.assertQueue(dead, { durable: true, arguments: full });
+  t.teardown(() => scene.channel.deleteQueue(dead));
+  const queue = broker().open(name);
+  await publish('bad');
+  const delivery = await take(queue);
+  await delivery.begin(3, 'key');
+  await publish('good');
+  const history = [{ cause: 'exited', host: 'h', at: '2026-01-01T00:00:00.000Z' }] as const;
+  const refused = delivery.settle({ type: 'reject', reason: 'exited', message: 'code 1', history });
+  await t.rejects(refused, { name: 'UnplacedLetter', remedy: new RegExp(dead) });
+  const good = await take(queue);
+  t.equal(good.body.toString(), 'good');
+  await good.settle({ type: 'accept' });
+  const again = await take(queue);
+  t.equal(again.body.toString(), 'bad');
+  t.match(again, { attemptsBefore: 3, history });
+  await again.begin(4, 'key');
+  await channel.deleteQueue(dead);
+  await again.settle({ type: 'reject', reason: 'exited', message: 'code 1', history });
+  t.match(await channel.checkQueue(dead), { messageCount: 1 });
+});
+
 t.test('a user who may not declare queues holds messages on their channel, and is told once', async t => {
   const scene = await openScene(t);
   if (!scene) return;
@@ -230,7 +259,7 @@ t.test('a user who may not declare queues holds messages on their channel, and i
       t.equal(delivery.body.toString(), 'plain');
       if (type === 'reject') {
         const refused = delivery.settle({ type, reason: 'malformed', message: '', history: [] });
-        await t.rejects(refused, /ACCESS_REFUSED/, 'no place for its dead letter: it is not dropped');
+        await t.rejects(refused, { name: 'UnplacedLetter', remedy: /declare and write to/, cause: /ACCESS_REFUSED/ });
       } else
         await delivery.settle(
           type === 'release'

@@ -1,44 +1,16 @@
 /** Ways to be let in by a real S3 server: TLS, certificates, keys of every origin, none at all. */
 import { writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { once } from 'node:events';
-import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { createServer } from 'node:tls';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { withAnonymousFallback } from '../../lib/storage/anonymous-fallback.ts';
 import { readS3Tls } from '../../lib/storage/s3/tls.ts';
 import { PipelineScene } from '../helpers/pipeline-scene.ts';
 import { needS3 } from '../helpers/s3.ts';
-import { needService } from '../helpers/services.ts';
+import { behindCertificates, needTls } from '../helpers/s3-tls.ts';
 
 const read = async (store: ReturnType<NonNullable<Awaited<ReturnType<typeof needS3>>>['open']>, key = 'k') =>
   text((await store.get(key)).body);
-
-/** The server that speaks TLS, over the same buckets, and the files that go with it. */
-const needTls = async (t: Test) => {
-  const place = await needS3(t);
-  if (!place) return undefined;
-  const [url, files] = [needService(t, 'TEST_S3_TLS_URL'), needService(t, 'TEST_S3_TLS_FILES')];
-  if (url === undefined || files === undefined) return undefined;
-  return { place, endpoint: new URL(url).origin, file: (name: string) => join(files, name) };
-};
-
-/** A way to `target` that only clients with a certificate of the authority may go. */
-const behindCertificates = async (t: Test, target: URL, file: (name: string) => string): Promise<string> => {
-  const [cert, key, ca] = await Promise.all(['server.crt', 'server.key', 'ca.crt'].map(name => readFile(file(name))));
-  const server = createServer({ cert, key, ca: ca ?? '', requestCert: true, rejectUnauthorized: true }, socket => {
-    const upstream = connect(Number(target.port), target.hostname);
-    upstream.on('error', () => socket.destroy());
-    socket.on('error', () => upstream.destroy());
-    socket.pipe(upstream).pipe(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  return `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
-};
 
 t.test('a server with TLS is believed when S3_CA has its authority, and not without', async t => {
   const there = await needTls(t);

@@ -1,9 +1,9 @@
 /** Objects that a thread receives, over a connection that fails, with a real S3 server behind it. */
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
-import { createByteRing, RingReader } from '../../lib/flow/byte-ring.ts';
-import { pourInto } from '../../lib/storage/pour.ts';
+import { poured } from '../helpers/poured.ts';
 import { shakyS3 } from '../helpers/shaky-s3.ts';
 
 const MiB = 2 ** 20;
@@ -12,27 +12,11 @@ const scene = async (t: Test) => {
   const there = await shakyS3(t);
   if (!there) return undefined;
   const { proxy, emit, retries, shaky: store, direct } = there;
-  let told = 0;
-  /** An object by way of a ring; `meanwhile` is done when its size is known. */
-  const read = async (key: string, signal?: AbortSignal, meanwhile?: () => Promise<unknown>): Promise<Buffer> => {
-    const ring = createByteRing();
-    const object = await store.get(key, signal);
-    await meanwhile?.();
-    told = 0;
-    const onBytes = (bytes: number) => (told += bytes);
-    const pieces: Buffer[] = [];
-    const reading = (async () => {
-      for await (const piece of new RingReader(ring).copies()) pieces.push(piece);
-    })();
-    reading.catch(() => undefined);
-    await pourInto(ring, object, { store, key, signal, emit, onBytes, baseMs: 1 });
-    await reading;
-    return Buffer.concat(pieces);
-  };
   return {
     proxy,
-    read,
-    told: () => told,
+    /** An object by way of a ring; `meanwhile` is done when its size is known. */
+    read: (key: string, signal?: AbortSignal, meanwhile?: () => Promise<unknown>) =>
+      poured(store, key, { emit, signal, meanwhile }),
     retries: () => retries().length,
     direct,
   };
@@ -41,7 +25,7 @@ const scene = async (t: Test) => {
 t.test('an object that is cut off and stalls goes on where it stopped, again and again', async t => {
   const there = await scene(t);
   if (!there) return;
-  const { proxy, read, retries, told, direct } = there;
+  const { proxy, read, retries, direct } = there;
   const bytes = randomBytes(9 * MiB);
   await direct.put('large', bytes);
   let gets = 0;
@@ -51,7 +35,8 @@ t.test('an object that is cut off and stalls goes on where it stopped, again and
     if (gets === 3) return { stallAfterBytes: MiB };
     return gets === 2 || gets === 4 ? { cutAfterBytes: MiB - 1000 } : 'pass';
   };
-  t.ok((await read('large')).equals(bytes));
+  const got = await read('large');
+  t.ok(got.bytes.equals(bytes));
   const starts = proxy.seen.slice(1).map(({ range }) => Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0));
   t.same(
     starts,
@@ -60,7 +45,8 @@ t.test('an object that is cut off and stalls goes on where it stopped, again and
   );
   t.equal(new Set(starts).size, 4);
   t.equal(retries(), 3);
-  t.equal(told(), bytes.length);
+  t.equal(got.told, bytes.length);
+  t.equal(got.gets, 1, 'all by the thread');
 });
 
 t.test('an object that was replaced meanwhile is not made of two', async t => {
@@ -86,7 +72,7 @@ for (const [words, size] of [
     await t.rejects(read('data'), { code: 'unavailable', message: /damaged on its way: its (MD5|CRC-64) is/ });
     await t.rejects(read('data'), { code: 'invalid', message: /damaged in its store/ });
     proxy.decide = () => 'pass';
-    t.ok((await read('data')).equals(bytes));
+    t.ok((await read('data')).bytes.equals(bytes));
   });
 }
 
@@ -111,4 +97,36 @@ t.test('an object that is gone meanwhile is missing', async t => {
     read('large', undefined, () => direct.delete('large')),
     { code: 'missing' },
   );
+});
+
+const byThread = ({ headers }: IncomingMessage): boolean => headers.connection === 'close';
+
+for (const [words, fault] of [
+  ['resets its connections', 'reset'],
+  ['tells it no length', 'unsized'],
+] as const) {
+  t.test(`where a server ${words} the thread leaves the object to the store's own client`, async t => {
+    const there = await scene(t);
+    if (!there) return;
+    const { proxy, read, direct, retries } = there;
+    const bytes = randomBytes(9 * MiB);
+    await direct.put('large', bytes);
+    proxy.decide = request => (byThread(request) ? fault : 'pass');
+    const got = await read('large');
+    t.ok(got.bytes.equals(bytes));
+    t.equal(got.told, bytes.length, 'nothing is told twice');
+    t.equal(proxy.seen.filter(one => one.fault === fault).length, 2, 'it is tried twice');
+    t.equal(got.gets, 2);
+    t.equal(retries(), 1);
+  });
+}
+
+t.test('an object that was replaced before it was left to the client is not taken for the first one', async t => {
+  const there = await scene(t);
+  if (!there) return;
+  const { proxy, read, direct } = there;
+  await direct.put('large', Buffer.alloc(2 * MiB, 1));
+  proxy.decide = request => (byThread(request) ? 'reset' : 'pass');
+  const replace = () => direct.put('large', Buffer.alloc(2 * MiB, 2));
+  await t.rejects(read('large', undefined, replace), { code: 'unavailable', message: /replaced while it was read/ });
 });

@@ -137,20 +137,3 @@ t.test('an upload whose last reply is lost is found to be done', async t => {
   t.equal(sha256(await buffer(stored.body)), sha256(bytes));
   t.equal(await place.unfinishedUploads(), 0);
 });
-
-t.test(
-  'an upload that can not be taken away while its store is down is taken away by the next',
-  { timeout: 60_000 },
-  async t => {
-    const there = await scene(t);
-    if (!there) return;
-    const { place, proxy, shaky } = there;
-    const body = () => Readable.from([Buffer.alloc(20 * MiB)], { objectMode: false });
-    proxy.decide = ({ url = '' }) => (url.includes('uploadId') ? 'reset' : 'pass');
-    await t.rejects(shaky.put('large', body()), { name: 'StoreError', code: 'unavailable' });
-    t.equal(await place.unfinishedUploads(), 1, 'nobody could tell the store');
-    proxy.decide = () => 'pass';
-    await shaky.put('large', body());
-    t.equal(await place.unfinishedUploads(), 0);
-  },
-);

@@ -77,6 +77,26 @@ t.test('what a runner that died had begun comes home counted, with its end in th
   t.strictSame(await countsOf(scene, scene.name), [0, 0]);
 });
 
+t.test('what the only runner there is could not keep comes home too, counted', async t => {
+  const scene = await open(t);
+  if (!scene) return;
+  const { broker, proxy } = await brokerThrough(t, scene, 6000);
+  const queue = broker.open(scene.name);
+  await scene.publish(scene.name, 'begun');
+  const delivery = await take(queue);
+  await delivery.begin(1, 'key');
+  proxy.refuse();
+  await eventually(() => assert.ok(delivery.lost.aborted), { timeoutMs: 30_000 });
+  await t.rejects(delivery.settle({ type: 'accept' }), { message: /not held any more/ });
+  proxy.accept();
+  const again = await take(queue, AbortSignal.timeout(60_000));
+  t.equal(again.body.toString(), 'begun');
+  t.match(again, { attemptsBefore: 1, history: [{ cause: 'runner-died', host: 'testhost' }] });
+  await again.begin(2, 'key');
+  await again.settle({ type: 'accept' });
+  t.strictSame(await countsOf(scene, scene.name), [0, 0]);
+});
+
 t.test('what a runner that died had not begun comes home uncounted', async t => {
   const scene = await open(t);
   if (!scene) return;

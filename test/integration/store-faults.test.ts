@@ -1,5 +1,6 @@
 /** A store that is overloaded, resets connections, or lets nobody in for a while, through the whole runner. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -103,7 +104,7 @@ print('it ran', flush=True)
 });
 
 t.test(
-  'credentials that expire in mid-run are waited for; when they stay so the message is kept with the reason',
+  'credentials that expire in mid-run are waited for; when they stay so the message is kept with the reason, and what was refused',
   { timeout: 120_000 },
   async t => {
     const there = await behindFaults(t, { MAX_ATTEMPTS: '3' });
@@ -127,7 +128,13 @@ t.test(
       cause: 'access-denied',
       message: /ExpiredToken/,
     });
-    t.match(scene.deadLetters(), [{ reason: 'access-denied', message: /ExpiredToken.*output/ }]);
+    t.match(scene.deadLetters(), [
+      { reason: 'access-denied', message: /ExpiredToken.*output.*kept \[host=.*directory=/ },
+    ]);
+    const kept = await scene.event(({ event }) => event === 'results-kept');
+    t.match(kept, { artifacts: ['output'], error: /ExpiredToken/ });
+    t.match(readFileSync(`${String(kept['directory'])}/output/output`, 'utf8'), /^it ran$/m, 'nothing is lost');
+    await eventually(() => assert.deepEqual(scene.leftovers(), []));
     t.match(await scene.metadata(second), { studioml: { status: 'completed' } }, 'what could be stored is');
     t.equal(await scene.runner.stop(), 0);
   },

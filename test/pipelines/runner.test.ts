@@ -126,6 +126,27 @@ for (const cause of [
   });
 }
 
+t.test('what had its last attempt is not run again where its dead letter finds no place', async t => {
+  const rig = createRig(t, { executor: new ScriptedExecutor(() => ({ code: 3 })) });
+  const { broker } = rig;
+  broker.unplaced = true;
+  broker.publish('rmq_a', rig.request('failing'));
+  const refusals = () => rig.events.filter(({ event }) => event === 'dead-letter-unplaced');
+  await eventually(() => assert.ok(refusals().length >= 2), { timeoutMs: 20_000 });
+  t.match(refusals()[0]?.fields, { reason: 'exited', error: /403/, remedy: 'make room', delayMs: 1000 });
+  t.match(refusals()[1]?.fields, { reason: 'exited', delayMs: 2000 });
+  t.equal(rig.executor.started.length, 3, 'as often as it may');
+  t.equal(broker.depth('rmq_a') + broker.held, 1, 'it is there');
+  broker.unplaced = false;
+  await eventually(() => assert.equal(broker.dead.length, 1), { timeoutMs: 20_000 });
+  t.match(broker.dead, [{ queue: 'rmq_a', reason: 'exited' }]);
+  const [last] = broker.settled.slice(-1);
+  t.match(last?.settlement, { type: 'reject', history: Array.from({ length: 3 }, () => ({ cause: 'exited' })) });
+  t.equal(last?.settlement.type === 'reject' && last.settlement.history.length, 3, 'its end is told once');
+  t.equal(rig.executor.started.length, 3);
+  await isWhole(rig);
+});
+
 t.test('faults of the machine are no attempts of the user', async t => {
   const faults: Cause[] = ['store-fault', 'engine-fault', 'gpu-fault', 'broker-fault'];
   const provision = () => {

@@ -29,6 +29,17 @@ t.test('gives compute and disk back apart, each once', t => {
   t.end();
 });
 
+t.test('has less disk where some of a grant stays taken', t => {
+  const ledger = new Ledger(total);
+  const grant = ledger.tryGrant(asking({ diskBytes: 500 }));
+  grant?.keepDisk(100);
+  grant?.releaseCompute();
+  grant?.releaseDisk();
+  t.strictSame(ledger.free, { ...total, diskBytes: 900 });
+  t.match(ledger.shortageEver(asking({ diskBytes: 901 })), [{ resource: 'disk', asked: 901, available: 900 }]);
+  t.end();
+});
+
 t.test('reserves a core for a request that asks for none', t => {
   const ledger = new Ledger(total);
   ledger.tryGrant(asking({ cores: 0 }));

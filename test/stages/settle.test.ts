@@ -59,7 +59,7 @@ t.test('what was told takes the delay away', async t => {
   t.match(await end('completed', 'refuses'), { told: false, delayMs: 1000 });
 });
 
-t.test('a message that is somebody else’s by now holds nobody up', async t => {
+t.test('a message that another has by now holds nobody up', async t => {
   const { end, lost } = scene();
   lost.abort();
   t.match(await end('completed', 'refuses'), { told: false, delayMs: 0 });

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { lastValueFrom, of, Subject, toArray } from 'rxjs';
@@ -207,8 +207,9 @@ t.test('a store that is away at the end is waited for', async t => {
   t.same(names(), ['store-retry', 'store-retry', 'store-retry', 'stored']);
 });
 
-t.test('one artifact that is refused keeps none of the others, and is the error', async t => {
-  const { attempt, store, stage, write } = rig(t);
+t.test('one artifact that is refused keeps none of the others, is the error, and stays on the machine', async t => {
+  const keepDisk: number[] = [];
+  const { attempt, store, stage, write, events } = rig(t, { keepDisk: bytes => keepDisk.push(bytes) });
   write('modeldir', 'model', 'weights');
   write('retval', 'retval', '1');
   store.script = ({ key }) => {
@@ -216,10 +217,42 @@ t.test('one artifact that is refused keeps none of the others, and is the error'
   };
   await t.rejects(lastValueFrom(of(ended(attempt)).pipe(stage)), {
     code: 'access-denied',
-    message: /stage out failed: read only.*artifact=modeldir/,
+    message: /stage out failed: read only.*artifact=modeldir.*kept \[host=host, directory=/,
   });
   t.ok(store.objects.has('experiments/e1/retval.tar'));
   t.ok(store.objects.has(scrapeKey));
+  const kept = join(attempt.workspace.home, 'unstored', 'host-abcdef-123456');
+  t.equal(readFileSync(join(kept, 'modeldir', 'model'), 'utf8'), 'weights');
+  t.same(readdirSync(kept), ['modeldir']);
+  t.equal(statSync(join(attempt.workspace.home, 'unstored')).mode & 0o777, 0o700, 'for nobody else to read');
+  t.match(events.at(-1), { event: 'results-kept', fields: { directory: kept, artifacts: ['modeldir'] } });
+  t.same(keepDisk, [events.at(-1)?.fields['bytes']]);
+  t.ok((keepDisk[0] ?? 0) >= 'weights'.length);
+});
+
+t.test('what is to be run again is not kept', async t => {
+  const { attempt, store, stage } = rig(t);
+  store.script = () => {
+    throw new StoreError('precondition', 'another one');
+  };
+  await t.rejects(lastValueFrom(of(ended(attempt)).pipe(stage)), {
+    code: 'store-fault',
+    message: /output\.tar\]$/,
+  });
+  t.notOk(existsSync(join(attempt.workspace.home, 'unstored')));
+});
+
+t.test('what can not be kept either is told, and the error stays what it is', async t => {
+  const { attempt, store, stage, events } = rig(t);
+  writeFileSync(join(attempt.workspace.home, 'unstored'), 'a file');
+  store.script = () => {
+    throw new StoreError('denied', 'no');
+  };
+  await t.rejects(lastValueFrom(of(ended(attempt)).pipe(stage)), {
+    code: 'access-denied',
+    message: /output\.tar\]$/,
+  });
+  t.match(events.at(-1), { event: 'store-failed', fields: { error: /EEXIST/ } });
 });
 
 t.test('told to stop, what is not stored in time is given up', async t => {

@@ -1,11 +1,15 @@
 import { lstat, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AttemptError } from '../../errors.ts';
+import { AttemptError, UnplacedLetter } from '../../errors.ts';
 import type { Delivery, QueueName } from '../../model/delivery.ts';
 import type { Settlement } from '../../model/outcome.ts';
 import type { ClaimsKeeper } from './claims.ts';
+import type { Past } from '../history.ts';
+import { placeLetter } from '../place-letter.ts';
 import { bringHome, freeName, readPastAt, writePastAt } from './home.ts';
 import { isMissing, messageName, pastOf, type QueuePaths } from './paths.ts';
+
+type Reject = Extract<Settlement, { type: 'reject' }>;
 
 export interface ClaimedMessage {
   readonly queue: QueueName;
@@ -26,6 +30,9 @@ export interface ClaimedMessage {
  *   release  write the old number | move it home | move the message home
  *   retry    write the new number, set the message's time | move the number home | move the message home
  *   reject   write the letter's reason | move the message to it | then remove its number
+ *
+ * Where there is no place for a letter the message goes back, behind the others. What can't be written because the disk is full, for one,
+ * keeps no message: it goes home as it is, since its claim would be held for as long as this runner lives.
  */
 export const createDelivery = async ({ queue, paths, claim, claims, now }: ClaimedMessage): Promise<Delivery> => {
   const claimed = join(paths.claims, claim);
@@ -42,21 +49,36 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
   });
   let settled = false;
 
+  let begunAs: number | undefined;
+
   const dropPast = () => rm(join(paths.claims, pastOf(claim)), { force: true });
 
-  const reject = async ({ reason, message, history }: Extract<Settlement, { type: 'reject' }>): Promise<void> => {
+  /** Bring it home with this past: none is no file. */
+  const goHome = async (with_: Past): Promise<void> => {
+    if (with_.attempts === 0 && with_.history.length === 0) await dropPast();
+    else await writePastAt(paths.claims, claim, with_);
+    await bringHome(paths.claims, paths.queue, claim);
+  };
+
+  /** Behind the others. */
+  const retry = async (with_: Past): Promise<void> => {
+    const time = new Date(now());
+    await utimes(claimed, time, time);
+    await goHome(with_);
+  };
+
+  const bury = async ({ reason, message, history }: Reject): Promise<void> => {
     await mkdir(paths.dead, { recursive: true });
     const letter = { queue: queue.name, reason, message, history, at: new Date(now()).toISOString() };
     const dead = await freeName(paths.dead, name, ['', '.json']);
     const reasonFile = join(paths.dead, `${dead}.json`);
-    await writeFile(reasonFile, `${JSON.stringify(letter, null, 2)}\n`);
     try {
+      await writeFile(reasonFile, `${JSON.stringify(letter, null, 2)}\n`);
       await rename(claimed, join(paths.dead, dead));
     } catch (error) {
       await rm(reasonFile, { force: true });
       throw error;
     }
-    await dropPast();
   };
 
   const apply = async (settlement: Settlement): Promise<void> => {
@@ -70,19 +92,18 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
       case 'release':
         await lstat(claimed);
         // Whatever begin wrote is taken back: a clean return is no attempt.
-        if (past.attempts === 0 && past.history.length === 0) await dropPast();
-        else await writePastAt(paths.claims, claim, past);
-        await bringHome(paths.claims, paths.queue, claim);
+        await goHome(past);
         return;
-      case 'retry': {
-        const time = new Date(now());
-        await utimes(claimed, time, time);
-        await writePastAt(paths.claims, claim, { attempts: settlement.attempt, history: settlement.history });
-        await bringHome(paths.claims, paths.queue, claim);
+      case 'retry':
+        await retry({ attempts: settlement.attempt, history: settlement.history });
         return;
-      }
       case 'reject':
-        await reject(settlement);
+        await placeLetter({
+          place: () => bury(settlement),
+          giveBack: () => retry(begunAs === undefined ? past : { attempts: begunAs, history: settlement.history }),
+          remedy: `make ${paths.dead} a directory that this runner may write to, on a disk with room`,
+        });
+        await dropPast();
         return;
       default:
         settlement satisfies never;
@@ -103,13 +124,16 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
       });
       lost.signal.throwIfAborted();
       await writePastAt(paths.claims, claim, { attempts: attempt, history: past.history });
+      begunAs = attempt;
     },
     settle: async settlement => {
       if (settled) throw new Error(`a message was settled twice [queue=${queue.name}, message=${name}]`);
       settled = true;
       // With 'none' nobody will ever settle it: it stays claimed as long as this runner lives, unless it is gone already.
       letGo();
-      await apply(settlement).catch((error: unknown) => {
+      await apply(settlement).catch(async (error: unknown) => {
+        if (!(error instanceof UnplacedLetter) && settlement.type !== 'accept')
+          await bringHome(paths.claims, paths.queue, claim).catch(() => undefined);
         throw isMissing(error) ? gone(error) : error;
       });
     },

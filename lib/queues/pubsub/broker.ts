@@ -6,7 +6,8 @@ import type { Emit } from '../../telemetry/events.ts';
 import { createNames, shortName } from '../names.ts';
 import type { QueueBroker } from '../queue.ts';
 import { configuredProjects, type FoundProject } from './clients.ts';
-import type { FoundSubscription, PubsubDelivery } from './delivery.ts';
+import type { HeldDelivery } from '../held-delivery.ts';
+import type { FoundSubscription } from './delivery.ts';
 import { createProject, type ServedProject } from './project.ts';
 import { createPubsubReporter } from './reporter.ts';
 import { createWorkQueue } from './work-queue.ts';
@@ -42,7 +43,7 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
   const names = createNames();
   const found$ = new ReplaySubject<ReadonlySet<string>>(1);
   const closing = new AbortController();
-  const out = new Set<PubsubDelivery>();
+  const out = new Set<HeldDelivery>();
   let said = '';
 
   const tell = (words: string) => {

@@ -20,6 +20,8 @@ export interface Receipt {
 export interface LeaseTopic {
   /** Put a copy there and take it out again; undefined where the project allows no such topic. */
   move(received: Received, past: Past, home: string, signal: AbortSignal): Promise<Receipt | undefined>;
+  /** What a copy that is seen here by its lease is: one that is being taken, one that nobody takes, or one that lapsed. */
+  claimOf(lease: string): 'awaited' | 'abandoned' | 'lapsed';
   /** Say that a copy is no longer held. */
   left(): void;
   /** Remove the topic where nothing is in it. */
@@ -40,8 +42,8 @@ export interface LeaseTopicSettings {
 
 /**
  * A message of Pub/Sub can't be changed. One that is begun moves to a topic of its runner as a copy that says which attempt it
- * is: publish the copy, pull it, acknowledge the original. Nobody else pulls there; when the runner dies the copy comes free and
- * any other runner brings it home (see reaper.ts).
+ * is: publish the copy, pull it, acknowledge the original. Nobody else pulls there; when the runner dies or can't extend the copy
+ * comes free and any runner brings it home (see reaper.ts).
  */
 export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
   const { account, project, name, host, visibilityMs, emit, now } = settings;
@@ -84,7 +86,7 @@ export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
         signal: closing.signal,
       });
     }
-    // Another one lapsed while this runner was not heard of: it is brought home by others.
+    // Another one lapsed while this runner was not heard of: the reaper brings it home.
   };
 
   /** Take out what was put in, as long as somebody waits for it. */
@@ -140,6 +142,7 @@ export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
         throw error;
       }
     },
+    claimOf: lease => (awaited.has(lease) ? 'awaited' : abandoned.delete(lease) ? 'abandoned' : 'lapsed'),
     left: () => {
       held -= 1;
     },

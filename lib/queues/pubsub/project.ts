@@ -46,10 +46,8 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
 
   const reaper = createReaper({
     account,
-    others: () =>
-      listed
-        .map(({ name }) => name ?? '')
-        .filter(name => shortNameOf(name).startsWith(leasePrefix) && shortNameOf(name) !== leaseName),
+    subscriptions: () => listed.map(({ name }) => name ?? '').filter(name => shortNameOf(name).startsWith(leasePrefix)),
+    own: { name: `projects/${project}/subscriptions/${leaseName}`, claimOf: lease => leases.claimOf(lease) },
     topicOf: subscription => listed.find(({ name }) => name === subscription)?.topic ?? undefined,
     leaseMs,
     visibilityMs,

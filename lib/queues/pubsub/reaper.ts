@@ -8,11 +8,14 @@ import type { Clients, PubsubAccount } from './clients.ts';
 import { attributeNames } from '../attribute-names.ts';
 import { attributesOf, copyOf, pastOf } from './copies.ts';
 import { faultOf } from './faults.ts';
+import type { LeaseTopic } from './lease-topic.ts';
 
 export interface ReaperSettings {
   readonly account: PubsubAccount;
-  /** Lease subscriptions of other runners, full names. */
-  readonly others: () => readonly string[];
+  /** Lease subscriptions of all runners, full names. */
+  readonly subscriptions: () => readonly string[];
+  /** This runner's own. */
+  readonly own: Pick<LeaseTopic, 'claimOf'> & { readonly name: string };
   /** Where messages of a subscription are published; undefined where it is not there any more. */
   readonly topicOf: (subscription: string) => string | undefined;
   readonly leaseMs: number;
@@ -29,11 +32,11 @@ const unusedMs = 8 * 86_400_000;
 const publishedAtMs = ({ message }: Received): number => Number(message?.publishTime?.seconds ?? 0) * 1000;
 
 /**
- * Bring home what runners that died had begun: what is free in a lease subscription has lapsed. One that was published less than
+ * Bring home what runners that died had begun, and what this one could not keep, for it may be the only one: what is free in a lease subscription has lapsed. One that was published less than
  * half a visibility ago can't have: its runner is about to take it.
  */
 export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
-  const { account, others, topicOf, leaseMs, visibilityMs, emit, now } = settings;
+  const { account, subscriptions, own, topicOf, leaseMs, visibilityMs, emit, now } = settings;
   const closing = new AbortController();
   const { signal } = closing;
   const quietSince = new Map<string, number>();
@@ -41,11 +44,16 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
 
   const bringHome = async (subscription: string, received: Received): Promise<void> => {
     const ackId = received.ackId ?? '';
-    if (now() - publishedAtMs(received) < visibilityMs / 2) {
+    const attributes = attributesOf(received);
+    const claim = subscription === own.name ? own.claimOf(attributes[attributeNames.lease] ?? '') : 'lapsed';
+    if (claim === 'abandoned') {
+      await ask((clients, options) => acknowledge(clients, options, subscription, ackId));
+      return;
+    }
+    if (claim === 'awaited' || now() - publishedAtMs(received) < visibilityMs / 2) {
       await ask((clients, options) => keep(clients, options, subscription, ackId, 0));
       return;
     }
-    const attributes = attributesOf(received);
     const topic = topicOf(attributes[attributeNames.queue] ?? '');
     // With its subscription the message was deleted as well.
     if (topic !== undefined) {
@@ -69,7 +77,7 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
     const since = quietSince.get(subscription) ?? now();
     quietSince.set(subscription, received.length > 0 ? now() : since);
     for (const one of received) await bringHome(subscription, one);
-    if (now() - since < unusedMs) return;
+    if (subscription === own.name || now() - since < unusedMs) return;
     quietSince.delete(subscription);
     const name = subscription.slice(subscription.lastIndexOf('/') + 1);
     await ask((clients, options) => removePair(clients, options, name));
@@ -78,12 +86,13 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
   const loop = async () => {
     while (!signal.aborted) {
       await sleep(leaseMs / 3, signal).catch(() => undefined);
-      const all = others();
+      const all = subscriptions();
       for (const subscription of all) {
-        if (signal.aborted || account.retired || Math.random() > looksEach / all.length) continue;
+        if (signal.aborted || account.retired) break;
+        if (subscription !== own.name && Math.random() > looksEach / all.length) continue;
         await look(subscription).catch((error: unknown) => {
           if (signal.aborted || faultOf(error) === 'queue-gone') return;
-          const words = `a message of another runner could not be brought home: ${messageOf(error)}`;
+          const words = `a message that lapsed could not be brought home: ${messageOf(error)}`;
           emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue: subscription });
         });
       }

@@ -5,7 +5,8 @@ import { createPoller } from '../poller.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import { keep, pull, type Received } from './calls.ts';
 import type { Clients } from './clients.ts';
-import { createDelivery, type FoundSubscription, type PubsubDelivery } from './delivery.ts';
+import type { HeldDelivery } from '../held-delivery.ts';
+import { createDelivery, type FoundSubscription } from './delivery.ts';
 import { faultOf } from './faults.ts';
 
 export interface WorkQueueSettings {
@@ -15,7 +16,7 @@ export interface WorkQueueSettings {
   readonly visibilityMs: number;
   readonly now: () => number;
   /** What is out, of all queues. */
-  readonly out: Set<PubsubDelivery>;
+  readonly out: Set<HeldDelivery>;
 }
 
 /** How long a message that came too late for who asked waits for the next one who asks, ms. */
@@ -49,7 +50,7 @@ export const createWorkQueue = ({ name, find, visibilityMs, now, out }: WorkQueu
       }
     };
 
-    const deliver = ({ received, receivedAtMs }: Taken): PubsubDelivery => {
+    const deliver = ({ received, receivedAtMs }: Taken): HeldDelivery => {
       const delivery = createDelivery({
         queue,
         found,

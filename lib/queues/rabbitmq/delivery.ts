@@ -1,5 +1,6 @@
 import type { Channel } from 'amqplib';
 import type { InTurn } from '../../flow/in-turn.ts';
+import { UnplacedLetter } from '../../errors.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { readPast } from '../history.ts';
 import { settleHold, type Hold } from './hold.ts';
@@ -41,6 +42,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
   hear(onChannel);
   let hold: Hold = onChannel;
   let settled = false;
+  let begunAs: number | undefined;
   let stopWatch: (() => void) | undefined;
 
   return {
@@ -53,6 +55,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     lost: lost.signal,
     begin: async (attempt, key) => {
       lost.signal.throwIfAborted();
+      begunAs = attempt;
       if (!leases) {
         stopWatch ??= patience.watch(queue, live.model, ended);
         return;
@@ -79,10 +82,11 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
       stopWatch?.();
       onChannel.letGo();
       try {
-        await settleHold(hold, settings, settlement);
+        await settleHold(hold, settings, settlement, begunAs);
       } catch (error) {
         // A lease comes home by itself; a channel would hold the message for as long as it lives.
-        if (hold === onChannel && settlement.type !== 'release') await hold.release().catch(() => undefined);
+        const isBack = settlement.type === 'release' || error instanceof UnplacedLetter;
+        if (hold === onChannel && !isBack) await hold.release().catch(() => undefined);
         throw error;
       } finally {
         if (hold === onChannel) onSettled();

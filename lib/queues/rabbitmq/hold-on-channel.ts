@@ -4,7 +4,8 @@ import { isNotFound } from './channels.ts';
 import type { LiveConnection } from './connection.ts';
 import type { HeldMessage, Hold } from './hold.ts';
 import { originalHeaders, returnsOf, type Headers } from './message.ts';
-import { publishBack, publishLetter } from './publish.ts';
+import { placeLetter } from '../place-letter.ts';
+import { publishBack, publishLetter, remedyFor } from './publish.ts';
 
 export interface HoldOnChannelSettings extends HeldMessage {
   readonly live: LiveConnection;
@@ -49,6 +50,7 @@ export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo()
     if (!ended.aborted) await publishBack(live, settings, headers);
     await ack();
   };
+  const nack = () => say(channel => channel.nack(message, false, true));
 
   return {
     lost: lost.signal,
@@ -58,11 +60,18 @@ export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo()
     accept: ack,
     release: () =>
       returnsOf(message.properties) === 0
-        ? say(channel => channel.nack(message, false, true))
-        : again(originalHeaders(message.properties.headers)),
+        ? nack()
+        : // The channel would hold for as long as it lives what can't be copied.
+          again(originalHeaders(message.properties.headers)).catch(nack),
     retry: again,
-    reject: async letter => {
-      if (!ended.aborted) await publishLetter(live, settings, letter, ended);
+    reject: async (letter, back) => {
+      if (!ended.aborted) {
+        await placeLetter({
+          place: () => publishLetter(live, settings, letter, ended),
+          giveBack: () => again(back),
+          remedy: remedyFor(queue.name),
+        });
+      }
       await ack();
     },
     drop: () => Promise.resolve(),

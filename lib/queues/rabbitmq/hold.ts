@@ -15,8 +15,8 @@ export interface Hold {
   release(): Promise<void>;
   /** Back to its queue, behind the others, with these headers. */
   retry(headers: Headers): Promise<void>;
-  /** Drop it once it lies among the dead letters. */
-  reject(letter: Headers): Promise<void>;
+  /** Drop it once it lies among the dead letters; where it can't, it goes back to its queue, behind the others, with the headers `back`. */
+  reject(letter: Headers, back: Headers): Promise<void>;
   /** Whatever is left of it is nobody's. */
   drop(): Promise<void>;
 }
@@ -34,9 +34,19 @@ const historyHeader = (history: readonly HistoryEntry[]): Headers => ({
   [headerNames.history]: JSON.stringify(history),
 });
 
-/** Say it to whatever holds the message. */
-export const settleHold = (hold: Hold, { message, queue }: HeldMessage, settlement: Settlement): Promise<void> => {
+/** Say it to whatever holds the message. @param begunAs the number of the attempt that was begun */
+export const settleHold = (
+  hold: Hold,
+  { message, queue }: HeldMessage,
+  settlement: Settlement,
+  begunAs: number | undefined,
+): Promise<void> => {
   const headers = originalHeaders(message.properties.headers);
+  const counted = (attempt: number, history: readonly HistoryEntry[]): Headers => ({
+    ...headers,
+    [headerNames.attempt]: attempt,
+    ...historyHeader(history),
+  });
   switch (settlement.type) {
     case 'none':
       return hold.drop();
@@ -45,19 +55,18 @@ export const settleHold = (hold: Hold, { message, queue }: HeldMessage, settleme
     case 'release':
       return hold.release();
     case 'retry':
-      return hold.retry({
-        ...headers,
-        [headerNames.attempt]: settlement.attempt,
-        ...historyHeader(settlement.history),
-      });
+      return hold.retry(counted(settlement.attempt, settlement.history));
     case 'reject':
-      return hold.reject({
-        ...headers,
-        [headerNames.queue]: queue.name,
-        [headerNames.reason]: settlement.reason,
-        [headerNames.message]: settlement.message,
-        ...historyHeader(settlement.history),
-      });
+      return hold.reject(
+        {
+          ...headers,
+          [headerNames.queue]: queue.name,
+          [headerNames.reason]: settlement.reason,
+          [headerNames.message]: settlement.message,
+          ...historyHeader(settlement.history),
+        },
+        begunAs === undefined ? headers : counted(begunAs, settlement.history),
+      );
     default:
       return settlement satisfies never;
   }

@@ -37,6 +37,10 @@ export const publishBack = async (live: LiveConnection, held: HeldMessage, heade
   await publishConfirmed(await live.publisher(), { exchange: '', routingKey: held.queue.name, body, options });
 };
 
+/** What helps where dead letters of a queue can't be placed. */
+export const remedyFor = (queue: string): string =>
+  `let the user declare and write to the queue ${deadQueueOf(queue)}, or give ${queue} a dead-letter policy that leads to a queue which takes them`;
+
 /**
  * Put a copy among the dead letters: where the queue's own policy says, else (or where nobody takes it there) in the durable queue
  * for dead letters of that queue.

@@ -26,6 +26,8 @@ export interface Served {
   readonly leases: LeaseQueue;
   /** As the last looks saw it: a queue is gone when two looks in a row miss it. */
   readonly queues: ReadonlyMap<string, string>;
+  /** Lease queues of all runners, by name. */
+  readonly leaseQueues: ReadonlyMap<string, string>;
   close(): Promise<void>;
 }
 
@@ -34,7 +36,7 @@ interface Member extends Served {
   queues: Map<string, string>;
   /** Since when a look did not see a queue that is still served, ms. */
   missed: Map<string, number>;
-  others: Map<string, string>;
+  leaseQueues: ReadonlyMap<string, string>;
   fault: string;
 }
 
@@ -66,7 +68,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
       version,
       queues: new Map(),
       missed: new Map(),
-      others: new Map(),
+      leaseQueues: new Map(),
       fault: '',
       close: async () => {
         await reaper.close();
@@ -74,7 +76,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
         account.close();
       },
     };
-    const reaper = createReaper({ account, others: () => member.others, leaseMs, emit, now });
+    const reaper = createReaper({ account, queues: () => member.leaseQueues, own: leases, leaseMs, emit, now });
     return member;
   };
 
@@ -102,7 +104,7 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
     );
     member.missed = new Map(kept.map(([name]) => [name, since(name)]));
     member.queues = new Map([...listed.work, ...kept]);
-    member.others = new Map([...listed.leases].filter(([name]) => name !== member.leases.name));
+    member.leaseQueues = listed.leases;
   };
 
   const list = async (member: Member, signal: AbortSignal): Promise<boolean> => {

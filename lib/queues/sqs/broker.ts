@@ -3,11 +3,13 @@ import { ListDeadLetterSourceQueuesCommand } from '@aws-sdk/client-sqs';
 import { ReplaySubject, type Observable } from 'rxjs';
 import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import type { HeldDelivery } from '../held-delivery.ts';
 import { QueueGone, type QueueBroker } from '../queue.ts';
 import { createAccountSet } from './account-set.ts';
 import { configuredAccounts, type Accounts } from './credentials.ts';
-import type { SqsDelivery } from './delivery.ts';
 import { createNames, shortName } from '../names.ts';
+import { countQueues } from './count.ts';
+import { leasePrefix } from './lease-queue.ts';
 import { createSqsReporter } from './reporter.ts';
 import { createWorkQueue, type FoundQueue } from './work-queue.ts';
 
@@ -19,6 +21,8 @@ export interface SqsSettings {
   /** How long work stays with a runner that is not heard of, ms. */
   readonly leaseMs: number;
   readonly host: string;
+  /** Names the runners that serve what this one does: their leases are counted together. Letters and digits. */
+  readonly group?: string;
   readonly emit: Emit;
   /** Between two looks for queues, ms. */
   readonly discoveryMs?: number;
@@ -44,14 +48,14 @@ const admittedForMs = 10 * 60_000;
  */
 export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const { certs, timeoutMs, leaseMs, host, emit, discoveryMs = 5000, ceilingMs = defaultCeilingMs } = settings;
-  const { now = Date.now, read = () => configuredAccounts(certs) } = settings;
+  const { group = '0', now = Date.now, read = () => configuredAccounts(certs) } = settings;
   const visibilityMs = Math.floor((leaseMs * 2) / 3);
-  const runnerId = `${host.replace(/[^\w-]/g, '_').slice(0, 40)}-${randomBytes(6).toString('hex')}`;
+  const runnerId = `${group}-${host.replace(/[^\w-]/g, '_').slice(0, 32)}-${randomBytes(6).toString('hex')}`;
   const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, discoveryMs, host, runnerId, emit, now });
   const names = createNames();
   const found$ = new ReplaySubject<ReadonlySet<string>>(1);
   const closing = new AbortController();
-  const out = new Set<SqsDelivery>();
+  const out = new Set<HeldDelivery>();
   /** Dead-letter queues, by name; and when others were seen to be none. */
   const deadLetterQueues = new Set<string>();
   const admitted = new Map<string, number>();
@@ -154,6 +158,20 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
         out,
       }),
     reporter: name => createSqsReporter(() => known(name), now),
+    count: (counted, signal) => {
+      const work = counted.flatMap(name => {
+        const found = known(name);
+        return found ? [[name, found] as const] : [];
+      });
+      const leases = set
+        .members()
+        .flatMap(({ account, leaseQueues }) =>
+          [...leaseQueues]
+            .filter(([name]) => !account.retired && name.startsWith(`${leasePrefix}${group}-`))
+            .map(([, url]) => ({ account, url })),
+        );
+      return countQueues(new Map(work), leases, signal);
+    },
     close: async () => {
       closing.abort(new Error('the runner lets go of its queues'));
       await Promise.all([...out].map(delivery => delivery.letGo()));

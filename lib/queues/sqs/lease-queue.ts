@@ -34,8 +34,10 @@ export interface LeaseQueue {
    * The original is the caller's to delete. Undefined where the account allows no such queue.
    */
   move(message: Message, past: Past, home: string, signal: AbortSignal): Promise<Receipt | undefined>;
+  /** What a copy that is seen here by its lease is: one that is being taken, one that nobody takes, or one that lapsed. */
+  claimOf(lease: string): 'awaited' | 'abandoned' | 'lapsed';
   /** Say that a copy is no longer held. */
-  left(receipt: Receipt): void;
+  left(): void;
   /** Remove the queue where nothing is in it. */
   close(): Promise<void>;
 }
@@ -69,7 +71,7 @@ interface Open {
 /**
  * SQS can't change a message that is held, and forgets a receipt after twelve hours. So a message that is begun moves into a
  * queue of its runner, as a copy that says which attempt it is, and later into a fresh copy of that. Nobody else takes from
- * that queue; when its runner dies, the copy becomes visible there, and any other runner brings it home (see reaper.ts).
+ * that queue; when its runner dies or can't extend, the copy becomes visible there, and any runner brings it home (see reaper.ts).
  *
  *   send the copy -> receive it (it is held now) -> delete the original
  *
@@ -168,7 +170,7 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
         { signal: closing.signal },
       );
     }
-    // Another one lapsed while this runner was not heard of: it is brought home by others.
+    // Another one lapsed while this runner was not heard of: the reaper brings it home.
   };
 
   /** Take out what was put in, as long as somebody waits for it. */
@@ -235,6 +237,7 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
         throw error;
       }
     },
+    claimOf: lease => (awaited.has(lease) ? 'awaited' : abandoned.delete(lease) ? 'abandoned' : 'lapsed'),
     left: () => {
       held -= 1;
       usedAtMs = now();

@@ -15,12 +15,14 @@ import type { Emit } from '../../telemetry/events.ts';
 import type { SqsAccount, SqsCall } from './account.ts';
 import { copyOf, leaseOf, pastOf, queueOf } from './copies.ts';
 import { faultOf } from './faults.ts';
-import { idleMs } from './lease-queue.ts';
+import { idleMs, type LeaseQueue } from './lease-queue.ts';
 
 export interface ReaperSettings {
   readonly account: SqsAccount;
-  /** Lease queues of other runners, by name. */
-  readonly others: () => ReadonlyMap<string, string>;
+  /** Lease queues of all runners, by name. */
+  readonly queues: () => ReadonlyMap<string, string>;
+  /** This runner's own. */
+  readonly own: Pick<LeaseQueue, 'name' | 'claimOf'>;
   readonly leaseMs: number;
   readonly emit: Emit;
   readonly now: () => number;
@@ -30,11 +32,12 @@ export interface ReaperSettings {
 const looksEach = 4;
 
 /**
- * Bring home what runners that died had begun. A runner that lives keeps its copies hidden; what is visible in its lease queue
+ * Bring home what runners that died had begun, and what this one could not keep: it may be the only one. A runner that lives keeps its copies hidden; what is visible in its lease queue
  * has lapsed. A copy that is received for the first time was never held: its original was not deleted and comes home by
  * itself, so that copy is left to its runner, and dropped when it is older than a lease.
  */
-export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSettings): { close(): Promise<void> } => {
+export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
+  const { account, queues, own, leaseMs, emit, now } = settings;
   const closing = new AbortController();
   const { signal } = closing;
   /** Since when a lease queue was found empty at each look. */
@@ -44,21 +47,23 @@ export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSett
   const drop = (QueueUrl: string, ReceiptHandle: string) =>
     ask((client, options) => client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }), options));
 
-  const bringHome = async (url: string, message: Message): Promise<void> => {
+  const show = (QueueUrl: string, ReceiptHandle: string) =>
+    ask((client, options) =>
+      client.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }), options),
+    );
+
+  const bringHome = async (url: string, message: Message, isOwn: boolean): Promise<void> => {
     const receipt = message.ReceiptHandle ?? '';
     const home = queueOf(message);
+    const claim = isOwn ? own.claimOf(leaseOf(message) ?? '') : 'lapsed';
+    if (claim !== 'lapsed') {
+      await (claim === 'awaited' ? show(url, receipt) : drop(url, receipt));
+      return;
+    }
     const ageMs = now() - Number(message.Attributes?.SentTimestamp);
     // One that is younger than it is hidden can't have lapsed: its runner is about to take it, or an earlier look here was in its way.
     if (Number(message.Attributes?.ApproximateReceiveCount) <= 1 || ageMs < leaseMs / 2) {
-      if (ageMs > leaseMs) await drop(url, receipt);
-      else {
-        await ask((client, options) =>
-          client.send(
-            new ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle: receipt, VisibilityTimeout: 0 }),
-            options,
-          ),
-        );
-      }
+      await (ageMs > leaseMs ? drop(url, receipt) : show(url, receipt));
       return;
     }
     try {
@@ -98,13 +103,14 @@ export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSett
     await ask((client, options) => client.send(new DeleteQueueCommand({ QueueUrl: url }), options));
   };
 
-  const look = async (name: string, url: string): Promise<void> => {
+  const look = async (name: string, url: string, isOwn: boolean): Promise<void> => {
     const { Messages = [] } = await ask((client, options) =>
       client.send(
         new ReceiveMessageCommand({
           QueueUrl: url,
           MaxNumberOfMessages: 10,
-          WaitTimeSeconds: 1,
+          // What this runner has just put into its own is for its lease to take.
+          WaitTimeSeconds: isOwn ? 0 : 1,
           VisibilityTimeout: Math.ceil(leaseMs / 1000),
           MessageAttributeNames: ['All'],
           MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'],
@@ -113,23 +119,25 @@ export const createReaper = ({ account, others, leaseMs, emit, now }: ReaperSett
       ),
     );
     if (Messages.length === 0) {
-      await removeUnused(name, url);
+      if (!isOwn) await removeUnused(name, url);
       return;
     }
     emptySince.delete(name);
-    for (const message of Messages) await bringHome(url, message);
+    for (const message of Messages) await bringHome(url, message, isOwn);
   };
 
   const loop = async () => {
     while (!signal.aborted) {
       await sleep(leaseMs / 3, signal).catch(() => undefined);
-      const queues = [...others()];
-      for (const name of emptySince.keys()) if (!others().has(name)) emptySince.delete(name);
-      for (const [name, url] of queues) {
-        if (signal.aborted || account.retired || Math.random() > looksEach / queues.length) continue;
-        await look(name, url).catch((error: unknown) => {
+      const all = [...queues()];
+      for (const name of emptySince.keys()) if (!queues().has(name)) emptySince.delete(name);
+      for (const [name, url] of all) {
+        if (signal.aborted || account.retired) break;
+        const isOwn = name === own.name;
+        if (!isOwn && Math.random() > looksEach / all.length) continue;
+        await look(name, url, isOwn).catch((error: unknown) => {
           if (signal.aborted || faultOf(error) === 'queue-gone') return;
-          const words = `a message of another runner could not be brought home: ${messageOf(error)}`;
+          const words = `a message that lapsed could not be brought home: ${messageOf(error)}`;
           emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue: name });
         });
       }

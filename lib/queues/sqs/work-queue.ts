@@ -1,10 +1,11 @@
-import { GetQueueAttributesCommand, ReceiveMessageCommand, type Message } from '@aws-sdk/client-sqs';
+import { ReceiveMessageCommand, type Message } from '@aws-sdk/client-sqs';
 import type { Delivery } from '../../model/delivery.ts';
 import { QueueGone, type WorkQueue } from '../queue.ts';
 import type { CallSettings } from '../account.ts';
 import type { SqsAccount, SqsCall } from './account.ts';
 import { createDeadLetters } from './dead-letters.ts';
-import { createDelivery, type SqsDelivery } from './delivery.ts';
+import type { HeldDelivery } from '../held-delivery.ts';
+import { createDelivery } from './delivery.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseQueue } from './lease-queue.ts';
 import { createOpenedQueue } from '../opened-queue.ts';
@@ -27,7 +28,7 @@ export interface WorkQueueSettings {
   readonly ceilingMs: number;
   readonly now: () => number;
   /** What is out, of all queues. */
-  readonly out: Set<SqsDelivery>;
+  readonly out: Set<HeldDelivery>;
   /** Before something is taken for the first time; rejects with QueueGone where this is no queue of work. */
   readonly admit: (found: FoundQueue, signal: AbortSignal) => Promise<void>;
 }
@@ -60,7 +61,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       }
     };
 
-    const deliver = (message: Message): SqsDelivery => {
+    const deliver = (message: Message): HeldDelivery => {
       const delivery = createDelivery({
         queue,
         home,
@@ -102,18 +103,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         return Messages[0];
       },
     });
-    const depth = async (signal: AbortSignal): Promise<number> => {
-      const { Attributes } = await asked(
-        (client, options) =>
-          client.send(
-            new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['ApproximateNumberOfMessages'] }),
-            options,
-          ),
-        { signal },
-      );
-      return Number(Attributes?.ApproximateNumberOfMessages ?? 0);
-    };
-    return { account, poller, deliver, depth };
+    return { account, poller, deliver };
   });
 
   return {
@@ -127,7 +117,6 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
       const { poller, deliver } = await opened.ready(signal);
       return deliver(await poller.next(signal));
     },
-    depth: async signal => (await opened.current(signal)).depth(signal),
     close: () => opened.close(),
   };
 };

@@ -56,6 +56,12 @@ const checkOf = (headers: IncomingHttpHeaders): BodyCheck | undefined => {
   return ofS3 && etag !== undefined ? md5Check(etag) : undefined;
 };
 
+/** Asks for another version only. */
+const unlessStill = (version: string | undefined): Readonly<Record<string, string>> => {
+  if (version === undefined) return {};
+  return version.startsWith('"') ? { 'if-none-match': version } : { 'if-modified-since': version };
+};
+
 const lengthOf = ({ 'content-length': length, 'content-range': range }: IncomingHttpHeaders): number | undefined => {
   const total = /^bytes \d+-\d+\/(\d+)$/.exec(range ?? '')?.[1] ?? (range === undefined ? length : undefined);
   return total === undefined ? undefined : Number(total);
@@ -126,9 +132,10 @@ export const createHttpStore = ({ url, credentials, idleMs = 60_000 }: HttpPlace
     name,
     get: async (key, signal, options = {}) => {
       if (key !== own) throw new StoreError('missing', 'get failed: no such object', { store: name, key });
-      const { startByte = 0, ifMatch } = options;
+      const { startByte = 0, ifMatch, ifNoneMatch } = options;
       const headers = {
         'accept-encoding': 'identity',
+        ...unlessStill(ifNoneMatch),
         ...(startByte > 0 ? { range: `bytes=${String(startByte)}-` } : {}),
         ...(startByte > 0 && ifMatch !== undefined ? { 'if-range': ifMatch } : {}),
       };

@@ -1,70 +1,85 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreError } from '../../errors.ts';
+import { isStoreError, messageOf } from '../../errors.ts';
 import type { PutOptions } from '../object-store.ts';
-import type { S3Bucket } from './bucket.ts';
+import { takeAway, type BegunUpload } from './take-away.ts';
 
 /** Time for taking an unfinished upload away, once the upload itself has failed. */
 const cleanUpMs = 5_000;
+/** The same when this process ends. */
+const lastMs = 2_000;
+/** When it is tried again where its store is away: doubles, up to the most. */
+const againMs = 1_000;
+const mostAgainMs = 10 * 60_000;
+/** Then the store is left with it. */
+const giveUpMs = 24 * 60 * 60_000;
 
-export interface MultipartUpload {
-  readonly bucket: S3Bucket;
-  readonly target: { readonly Bucket: string; readonly Key: string };
-  /** For messages. */
+export interface AbandonedUpload extends BegunUpload {
+  /** The store's name. */
   readonly store: string;
-  readonly key: string;
-  readonly contentType: string;
-  readonly conditions: { readonly IfMatch?: string; readonly IfNoneMatch?: string };
-  /** Ends everything, the reading of the parts too; `stop` makes it abort with that reason. */
-  readonly signal: AbortSignal;
-  readonly stop: (reason: unknown) => void;
-  /** Parts under way at once; each is held in memory. */
-  readonly parallel: number;
-  /** Tries a part again. */
-  readonly retry: NonNullable<PutOptions['retry']>;
+  readonly onLeft: PutOptions['onLeft'];
 }
 
-/** Unfinished uploads that could not be taken away when they failed, by store and key: their store was away as well. */
-const leftBehind = new Map<string, Set<string>>();
-const placeOf = ({ store, key }: MultipartUpload): string => `${store}\n${key}`;
+interface Left extends AbandonedUpload {
+  readonly sinceMs: number;
+  waitMs: number;
+  timer?: NodeJS.Timeout;
+  /** The try that is under way. */
+  trying?: Promise<void> | undefined;
+}
 
-/** Whether the store knows nothing of the upload any more: then it is no use to try one part again. */
-export const isGone = (error: unknown): error is StoreError =>
-  error instanceof StoreError && (error.reason === 'NoSuchUpload' || error.code === 'missing');
+/** Unfinished uploads that could not be taken away when they failed: their store was away as well. */
+const leftBehind = new Set<Left>();
 
-/**
- * Take an unfinished upload away, until the store says that there is none: a part that was under way when it was aborted may be
- * stored after that. Source: S3 API reference, AbortMultipartUpload.
- */
-const takeAway = async ({ bucket, target, key }: MultipartUpload, UploadId: string): Promise<void> => {
-  const signal = AbortSignal.timeout(cleanUpMs);
-  for (let waitMs = 50; ; waitMs *= 2) {
+/** What can't be taken away now is tried later, unless it is refused for good. */
+const tryAgain = (left: Left, mostMs: number): Promise<void> => {
+  clearTimeout(left.timer);
+  const { UploadId: upload, onLeft } = left;
+  const once = async () => {
     try {
-      await bucket.call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
-        client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId }), options),
-      );
+      await takeAway(left, mostMs);
+      leftBehind.delete(left);
+      onLeft?.({ upload, state: 'removed' });
     } catch (error) {
-      if (isGone(error)) return;
-      if (!(error instanceof StoreError) || error.code !== 'unavailable') throw error;
+      if (!isStoreError(error, 'unavailable') || Date.now() - left.sinceMs > giveUpMs) {
+        leftBehind.delete(left);
+        onLeft?.({ upload, state: 'given-up', error: messageOf(error) });
+        return;
+      }
+      left.timer = setTimeout(() => void tryAgain(left, cleanUpMs), left.waitMs).unref();
+      left.waitMs = Math.min(mostAgainMs, left.waitMs * 2);
+    } finally {
+      left.trying = undefined;
     }
-    await sleep(waitMs, undefined, { signal });
-  }
+  };
+  return (left.trying ??= once());
 };
 
-/** Take one away now, or else when the next upload of the same object begins. Never rejects. */
-export const abandon = async (upload: MultipartUpload, UploadId: string): Promise<void> => {
-  const place = placeOf(upload);
-  const left = leftBehind.get(place) ?? new Set();
+/** Take one away now, or else later: when its store answers again. Never rejects. */
+export const abandon = async (upload: AbandonedUpload): Promise<void> => {
   try {
-    await takeAway(upload, UploadId);
-    left.delete(UploadId);
-  } catch {
-    left.add(UploadId);
+    await takeAway(upload, cleanUpMs);
+  } catch (error) {
+    const { onLeft, UploadId } = upload;
+    const isLater = isStoreError(error, 'unavailable');
+    onLeft?.({ upload: UploadId, state: isLater ? 'left' : 'given-up', error: messageOf(error) });
+    if (!isLater) return;
+    const left: Left = { ...upload, sinceMs: Date.now(), waitMs: againMs };
+    leftBehind.add(left);
+    left.timer = setTimeout(() => void tryAgain(left, cleanUpMs), againMs).unref();
   }
-  if (left.size > 0) leftBehind.set(place, left);
-  else leftBehind.delete(place);
 };
 
-/** Take away what earlier uploads of the same object left. Never rejects. */
-export const takeLeftBehind = async (upload: MultipartUpload): Promise<void> => {
-  for (const left of [...(leftBehind.get(placeOf(upload)) ?? [])]) await abandon(upload, left);
+/** Take away what earlier uploads to the same store left: it answers. Never rejects. */
+export const takeLeftBehind = async (store: string): Promise<void> => {
+  const here = [...leftBehind].filter(left => left.store === store);
+  await Promise.all(here.map(left => tryAgain(left, cleanUpMs)));
+};
+
+/** The last try, for all, when nothing more is stored by this process. Never rejects. */
+export const takeAllLeftBehind = async (): Promise<void> => {
+  const all = [...leftBehind];
+  await Promise.all(all.map(left => tryAgain(left, lastMs)));
+  for (const left of all) {
+    clearTimeout(left.timer);
+    leftBehind.delete(left);
+  }
 };

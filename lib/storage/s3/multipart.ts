@@ -1,8 +1,29 @@
 import { createHash } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
-import { abandon, isGone, takeLeftBehind } from './abandon.ts';
-import type { MultipartUpload } from './abandon.ts';
+import type { PutOptions } from '../object-store.ts';
 import type { Part } from '../parts.ts';
+import { abandon, takeLeftBehind } from './abandon.ts';
+import type { S3Bucket } from './bucket.ts';
+import { isGone } from './take-away.ts';
+
+export interface MultipartUpload {
+  readonly bucket: S3Bucket;
+  readonly target: { readonly Bucket: string; readonly Key: string };
+  /** For messages. */
+  readonly store: string;
+  readonly key: string;
+  readonly contentType: string;
+  readonly conditions: { readonly IfMatch?: string; readonly IfNoneMatch?: string };
+  /** Ends everything, the reading of the parts too; `stop` makes it abort with that reason. */
+  readonly signal: AbortSignal;
+  readonly stop: (reason: unknown) => void;
+  /** Parts under way at once; each is held in memory. */
+  readonly parallel: number;
+  /** Tries a part again. */
+  readonly retry: NonNullable<PutOptions['retry']>;
+  /** Told of an upload that can't be taken away. */
+  readonly onLeft: PutOptions['onLeft'];
+}
 
 /** What S3 allows. Source: S3 user guide, "Multipart upload limits". */
 const maxParts = 10_000;
@@ -130,8 +151,8 @@ const complete = async (
 };
 
 /**
- * Store an object in parts. Nothing of it is left when this fails: the parts are taken away again, at the latest when the object is
- * stored the next time.
+ * Store an object in parts. Nothing of it is left when this fails: the parts are taken away again, where their store is away just then
+ * as soon as it answers again.
  * Source: S3 API reference, CreateMultipartUpload, UploadPart, CompleteMultipartUpload, AbortMultipartUpload.
  */
 export const putInParts = async (
@@ -139,11 +160,12 @@ export const putInParts = async (
   parts: AsyncIterable<Part>,
 ): Promise<{ readonly etag: string | undefined }> => {
   const UploadId = await begin(upload);
-  await takeLeftBehind(upload);
+  await takeLeftBehind(upload.store);
   try {
     return { etag: await complete(upload, UploadId, await sendParts(upload, UploadId, parts)) };
   } catch (error) {
-    await abandon(upload, UploadId);
+    const { bucket, target, store, key, onLeft } = upload;
+    await abandon({ bucket, target, store, key, onLeft, UploadId });
     throw error;
   }
 };

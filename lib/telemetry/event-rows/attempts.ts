@@ -100,6 +100,16 @@ export const attemptEvents = table({
     when: 'everything an attempt made is in the store',
     fields: { artifacts: 'strings', bytes: 'number', durationMs: 'number' },
   },
+  'upload-left': {
+    level: 'warn',
+    when: 'parts of a large upload that failed could not be taken away from their store. left: they will be when it answers again; removed: they were; given-up: they stay there',
+    fields: { object: 'string', upload: 'string', state: 'string', error: 'string?' },
+  },
+  'results-kept': {
+    level: 'error',
+    when: 'what a run made could not be stored, and it will not be run again: it stays on this machine until a person takes it',
+    fields: { directory: 'string', artifacts: 'strings', bytes: 'number', error: 'string' },
+  },
   'reports-off': {
     level: 'info',
     when: 'experiments of a queue are not reported, since there is no key to seal reports with (told once)',
@@ -148,6 +158,11 @@ export const attemptEvents = table({
     level: 'warn',
     when: 'the queue could not be told; the message comes back by itself',
     fields: { settlement: 'string', error: 'string' },
+  },
+  'dead-letter-unplaced': {
+    level: 'error',
+    when: 'a message that must not be run again found no place among the dead letters: it is back in its queue, which this runner leaves alone for a growing delay; `remedy` says what to do',
+    fields: { reason: 'string', error: 'string', remedy: 'string', delayMs: 'number' },
   },
   'release-failed': {
     level: 'error',

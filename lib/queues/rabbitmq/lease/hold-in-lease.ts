@@ -3,7 +3,8 @@ import { within } from '../../../flow/wait.ts';
 import { isNotFound, onConnection, onThrowAwayChannel } from '../channels.ts';
 import type { HeldMessage, Hold } from '../hold.ts';
 import { originalExpiration, originalHeaders, type Headers } from '../message.ts';
-import { publishLetter } from '../publish.ts';
+import { placeLetter } from '../../place-letter.ts';
+import { publishLetter, remedyFor } from '../publish.ts';
 import type { LeaseEntry } from './entry.ts';
 import type { Leases } from './keeper.ts';
 import { publishHome } from './session.ts';
@@ -39,11 +40,19 @@ export const holdInLease = (held: HeldMessage, leases: Leases, entry: LeaseEntry
     accept: () => leases.settle(entry, patienceMs),
     release: () => leases.settle(entry, releasePatienceMs, home(originalHeaders(message.properties.headers))),
     retry: async headers => {
-      await rebind();
-      await leases.settle(entry, patienceMs, home(headers));
+      // A copy that finds no home becomes a dead letter; one that is not settled would be held for ever.
+      const waitMs = await rebind().then(
+        () => patienceMs,
+        () => releasePatienceMs,
+      );
+      await leases.settle(entry, waitMs, home(headers));
     },
-    reject: async letter => {
-      await beside((live, signal) => publishLetter(live, held, letter, signal));
+    reject: async (letter, back) => {
+      await placeLetter({
+        place: () => beside((live, signal) => publishLetter(live, held, letter, signal)),
+        giveBack: () => leases.settle(entry, releasePatienceMs, home(back)),
+        remedy: remedyFor(queue.name),
+      });
       await leases.settle(entry, patienceMs);
     },
     drop: async () => {
