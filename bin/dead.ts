@@ -6,6 +6,7 @@ import { readDeadArguments, type DeadArguments } from './dead/arguments.ts';
 import { openDeadLetters } from './dead/open.ts';
 import { summaryOf, tableOf, wholeOf, type Summary } from './dead/print.ts';
 import { terminalColumns } from './terminal.ts';
+import { withCheck } from './with-check.ts';
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 
@@ -109,7 +110,8 @@ export const dead = async (argv: readonly string[]): Promise<number> => {
     const actions = { list, show, requeue: settle, drop: settle };
     return (await actions[use.action](opened, use, stop.signal)) ? 0 : 1;
   } catch (error) {
-    process.stderr.write(`runner: ${redact(messageOf(error)).replaceAll('\n', ' ')}\n`);
+    const why = redact(messageOf(error)).replaceAll('\n', ' ');
+    process.stderr.write(`runner: ${stop.signal.aborted ? why : withCheck(why)}\n`);
     return 1;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

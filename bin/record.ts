@@ -2,12 +2,13 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readArguments, takesNext } from '../lib/config/arguments.ts';
 import type { Options } from '../lib/config/options.ts';
-import { OptionsError } from '../lib/errors.ts';
+import { messageOf, OptionsError } from '../lib/errors.ts';
 import { isMessage } from '../lib/queues/directory/paths.ts';
 import { isNotFound } from '../lib/queues/rabbitmq/channels.ts';
 import { formatRecorded, type RecordedMessage } from '../lib/request/recording.ts';
 import { configured, printFaults } from './configured.ts';
 import { unreachable } from './unreachable.ts';
+import { withCheck } from './with-check.ts';
 
 const readRecordArguments = (argv: readonly string[]): { queue: string; rest: string[] } => {
   const rest: string[] = [];
@@ -34,7 +35,7 @@ const missing = (queue: string) => new Error(`there is no such queue [queue=${qu
 async function* onRabbitmq(url: string, queue: string): AsyncGenerator<RecordedMessage> {
   const { connect } = await import('amqplib');
   const connection = await connect(url, { noDelay: true, timeout: 10_000 }).catch((error: unknown) => {
-    throw unreachable(url, error);
+    throw new Error(withCheck(messageOf(unreachable(url, error))), { cause: error });
   });
   connection.on('error', () => undefined);
   try {

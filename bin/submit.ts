@@ -14,6 +14,7 @@ import { openBucket, withServiceAccount } from './submit/store.ts';
 import { createTransferBar, type TransferBar } from './submit/transfer-bar.ts';
 import { createWaiting } from './submit/while-waiting.ts';
 import { storeWorkspace } from './submit/workspace.ts';
+import { withCheck } from './with-check.ts';
 
 /** Errors of a store with what to do about them. */
 const stored = async <T>(work: Promise<T>): Promise<T> => {
@@ -66,9 +67,7 @@ const send = async (use: SubmitArguments, options: Options, bar: TransferBar): P
   try {
     await way.send(body);
   } catch (error) {
-    throw new Error(`the request could not be sent [queue=${queue}]: ${messageOf(error)}; runner check looks why`, {
-      cause: error,
-    });
+    throw new Error(withCheck(`the request could not be sent [queue=${queue}]: ${messageOf(error)}`), { cause: error });
   }
   return { key, body, way, timeAddedMs, artifacts, database };
 };

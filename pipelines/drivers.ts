@@ -132,6 +132,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const executors = [
     ...(await containerExecutors({
       ...options,
+      confinement,
       home,
       runAs,
       kill: kill.signal,

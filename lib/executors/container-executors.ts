@@ -7,6 +7,7 @@ import { createApptainerExecutor } from './apptainer.ts';
 import { createDockerExecutor, removeAbandoned } from './docker/docker.ts';
 import { createEngine } from './docker/engine.ts';
 import { createContainerJournal } from './docker/journal.ts';
+import type { ConfinementSettings } from './confinement.ts';
 import type { Executor } from './executor.ts';
 import type { RunAs } from './run-as.ts';
 import { findExecutable } from '../resources/find-executable.ts';
@@ -19,6 +20,8 @@ export interface ContainerSettings {
   readonly containerPids: number;
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  readonly confinement: ConfinementSettings;
+  readonly memoryLimit: 'soft' | 'hard';
   readonly runAs: RunAs | undefined;
   /** STUDIOML_HOME */
   readonly home: string;
@@ -29,7 +32,7 @@ export interface ContainerSettings {
 
 /** The drivers that run experiments in images. Containers that a dead runner left are removed meanwhile; nobody waits for that. */
 export const containerExecutors = async (use: ContainerSettings): Promise<readonly Executor[]> => {
-  const { imageAllow, experimentEnv, terminationGraceMs, runAs, kill, emit, locate } = use;
+  const { confinement, imageAllow, experimentEnv, terminationGraceMs, runAs, kill, emit, locate } = use;
   const shared = { imageAllow, experimentEnv, terminationGraceMs, runAs, kill, emit, locate, runnerEnv: process.env };
   const engine = createEngine();
   const journal = createContainerJournal(join(use.home, 'containers'));
@@ -42,11 +45,14 @@ export const containerExecutors = async (use: ContainerSettings): Promise<readon
       network: use.containerNetwork,
       user: use.containerUser,
       pids: use.containerPids,
+      watch: confinement.watch,
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       now: Date.now,
     }),
     createApptainerExecutor({
       ...shared,
+      confinement,
+      memoryLimit: use.memoryLimit,
       executable: (await findExecutable('apptainer')) ?? (await findExecutable('singularity')),
       now: Date.now,
     }),

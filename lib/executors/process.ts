@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { AttemptError, messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
-import type { Cause, Exceeded, Exit } from '../model/outcome.ts';
+import type { Exceeded, Exit } from '../model/outcome.ts';
 import type { Launcher } from './launcher.ts';
 import { createProcessTree } from './process-tree.ts';
+import { listenForStops, longestTimerMs } from './stops.ts';
 
 /** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
 const leftoverGraceMs = 2000;
@@ -15,7 +16,6 @@ const killPatienceMs = 10_000;
 const firstPauseMs = 10;
 const longestPauseMs = 250;
 const longer = (pauseMs: number): number => Math.min(pauseMs * 1.5, longestPauseMs);
-const longestTimerMs = 2 ** 31 - 1;
 
 export interface ProcessSettings {
   /** Aborts when it must stop; the reason is an AttemptError. */
@@ -34,9 +34,6 @@ export interface ProcessSettings {
   readonly onSurvivors?: (pids: readonly number[]) => void;
   readonly now?: () => number;
 }
-
-const causeOf = (signal: AbortSignal): Cause =>
-  signal.reason instanceof AttemptError ? signal.reason.code : 'stopping';
 
 /** What another try or another machine might get over. */
 const machineFaults = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
@@ -87,7 +84,6 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
 
   const tree = createProcessTree(pid, marker, confinement?.group);
   const main = Promise.withResolvers<Pick<Exit, 'code' | 'signal'>>();
-  let stoppedBy: Cause | undefined;
   let stopping = false;
   let killing: Promise<void> | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
@@ -116,34 +112,21 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     tree.send('SIGTERM');
     graceTimer = setTimeout(() => void killAll(), Math.min(waitMs, longestTimerMs));
   };
-  const stop = (cause: Cause) => {
-    stoppedBy ??= cause;
-    terminate(graceMs);
+  const killNow = () => {
+    stopping = true;
+    void killAll();
   };
+  const stops = listenForStops({ signal, kill, maxDurationMs, onStop: () => terminate(graceMs), onKill: killNow });
   let exceeded: Exceeded | undefined;
   const onExceeded = (what: Exceeded) => {
-    if (stoppedBy === undefined) exceeded = what;
-    stoppedBy ??= what.resource === 'memory' ? 'out-of-memory' : 'out-of-disk';
+    if (stops.note(what.resource === 'memory' ? 'out-of-memory' : 'out-of-disk')) exceeded = what;
     if (what.resource === 'disk') {
       terminate(Math.min(graceMs, leftoverGraceMs));
       return;
     }
     // It takes more while it is asked nicely.
-    stopping = true;
-    void killAll();
+    killNow();
   };
-  const onAbort = () => {
-    stop(causeOf(signal));
-  };
-  const onKill = () => {
-    stoppedBy ??= 'stopping';
-    stopping = true;
-    void killAll();
-  };
-  const limit =
-    maxDurationMs === undefined
-      ? undefined
-      : setTimeout(stop, Math.min(Math.max(0, maxDurationMs), longestTimerMs), 'max-duration' satisfies Cause);
 
   const endLeftovers = async () => {
     if (killing === undefined && tree.leftovers(now() - bornAtMs).length === 0) return;
@@ -156,13 +139,11 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   };
   const supervise = async (): Promise<Exit> => {
     const { code, signal: endedBy } = await main.promise;
-    clearTimeout(limit);
-    const cause = stoppedBy;
+    const { cause } = stops;
     const endedAtMs = now();
     await endLeftovers();
     clearTimeout(graceTimer);
-    signal.removeEventListener('abort', onAbort);
-    kill?.removeEventListener('abort', onKill);
+    stops.end();
     const used = await confinement?.end();
     // A kernel that killed for want of memory tells only by its counter; a program that coped with it did not fail.
     const beyond = exceeded ?? (cause === undefined && code !== 0 ? used?.outOfMemory : undefined);
@@ -182,8 +163,5 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     main.resolve({ code, signal: endedBy });
   });
   child.on('error', () => undefined);
-  signal.addEventListener('abort', onAbort, { once: true });
-  kill?.addEventListener('abort', onKill, { once: true });
-  if (kill?.aborted) onKill();
-  return { pid, startedAtMs, stdout: child.stdout, stderr: child.stderr, exit: supervise(), stop };
+  return { pid, startedAtMs, stdout: child.stdout, stderr: child.stderr, exit: supervise(), stop: stops.stop };
 };

@@ -1,43 +1,29 @@
 import { join } from 'node:path';
-import type { AttemptRecord, Command, PreparedAttempt, StagedAttempt } from '../model/attempt.ts';
+import type { AttemptRecord, Command, StagedAttempt } from '../model/attempt.ts';
 import type { Request } from '../model/experiment.ts';
-import type { Emit } from '../telemetry/events.ts';
-import { createConfinement, type ConfinementSettings } from './confinement.ts';
+import { createConfined, type ConfinedSettings } from './confined.ts';
 import type { Environment, Environments } from './environments/environments.ts';
-import { createLauncher, type Launcher } from './launcher.ts';
-import { createSpareShell } from './shells.ts';
+import type { Launcher } from './launcher.ts';
 import type { Executor } from './executor.ts';
-import { experimentEnv, markerOf } from './experiment-env.ts';
+import { experimentEnv } from './experiment-env.ts';
 import { imageOf } from './image.ts';
 import { installerEnv } from './installer-env.ts';
 import { chooseInterpreter, type Interpreter } from './interpreters.ts';
 import type { PrivateEnvironment } from './private-environment.ts';
-import { startProcess } from './process.ts';
-import { longestRunMs, programOf } from './program.ts';
-import { commandAs, handOver, type RunAs } from './run-as.ts';
+import { programOf } from './program.ts';
+import type { RunAs } from './run-as.ts';
 import { bundledClients, requirementsOf } from './requirements.ts';
 import { createSpareEnvironments } from './spare-environments.ts';
 import type { Spares } from '../workspace/spares.ts';
 
-export interface VirtualEnvironmentSettings {
+export interface VirtualEnvironmentSettings extends ConfinedSettings {
   readonly environments: Environments;
   /** Where private environments are kept from one run to the next. */
   readonly spares?: Spares | undefined;
   readonly findInterpreters: (env: NodeJS.ProcessEnv, user?: RunAs) => Promise<readonly Interpreter[]>;
-  /** EXPERIMENT_USER */
-  readonly runAs?: RunAs | undefined;
   readonly runnerEnv: NodeJS.ProcessEnv;
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
-  readonly terminationGraceMs: number;
-  /** Control groups and the watch. */
-  readonly confinement: ConfinementSettings;
-  /** MEMORY_LIMIT */
-  readonly memoryLimit: 'soft' | 'hard';
-  /** Its abort kills what runs at once. */
-  readonly kill: AbortSignal;
-  readonly emit: Emit;
-  readonly now: () => number;
 }
 
 /** Until interpreters are looked for again where none fitted, ms. */
@@ -78,9 +64,6 @@ const isOnlyToBuild = (request: Request): boolean =>
   !imageOf(request) &&
   request.requirements.length + request.extraRequirements.length > 0;
 
-/** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
-const mostProcesses = (cores: number): number => 1024 + 256 * cores;
-
 /**
  * Runs experiments in Python virtual environments: a shared tree of packages for each set of requirements, a private environment
  * for each attempt. Without requirements nothing is installed and no tool is run.
@@ -88,6 +71,7 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
  */
 export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
   const { emit, now } = use;
+  const confined = createConfined(use);
   const privateEnvironments = createSpareEnvironments(use.spares);
   const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv, use.runAs), now);
 
@@ -142,57 +126,30 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
     return command;
   };
 
-  const createLauncherFor = (attempt: PreparedAttempt): Launcher => {
-    const { record, grant, workspace } = attempt;
-    const { cores, memoryBytes, diskBytes } = grant.amounts;
-    const confinement = createConfinement(use.confinement, {
-      name: markerOf(attempt),
-      memoryBytes,
-      isCeiling: use.memoryLimit === 'hard',
-      diskBytes,
-      directory: workspace.root,
-      processes: mostProcesses(cores),
-      cores,
-      onOverdrawn: usedBytes => {
-        emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
-      },
-    });
-    return createLauncher(shells.take(), confinement);
-  };
-  const shells = createSpareShell(now);
   const launchers = new WeakMap<AttemptRecord, Launcher>();
 
   return {
     kind: 'virtual-environment',
     accepts: request => (request.artifacts.has('workspace') && !imageOf(request)) || isOnlyToBuild(request),
     standBy: attempt => {
-      const launcher = createLauncherFor(attempt);
+      const launcher = confined.launcherFor(attempt);
       launchers.set(attempt.record, launcher);
       attempt.scope.add('launcher', () => launcher.discard());
     },
     provision,
     start: async attempt => {
-      const { signal, record, workspace } = attempt;
+      const { record, workspace } = attempt;
       const command = attempt.command as Provisioned;
-      const { runAs } = use;
-      if (runAs) await handOver(attempt, runAs);
+      await confined.handOver(attempt);
       const keepDirectories = workspace.mark();
       const keepEnvironment = privateEnvironments.mark(command.own);
       let isOver = true;
-      const standing = launchers.get(record);
-      const run = await startProcess(runAs ? commandAs(command, runAs) : command, {
-        signal,
-        launcher: standing?.isWaiting ? standing : createLauncherFor(attempt),
-        kill: use.kill,
-        graceMs: use.terminationGraceMs,
-        maxDurationMs: longestRunMs(attempt),
-        marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
-        onSurvivors: pids => {
+      const run = await confined.start(attempt, command, {
+        launcher: launchers.get(record),
+        onSurvivors: () => {
           isOver = false;
-          emit('kill-incomplete', { pids: pids.join(' ') }, record);
         },
       });
-      setImmediate(() => shells.refill());
       void run.exit.then(() => {
         // Long before its results are stored: the next one may want the same tree.
         void command.shared?.release();

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { createApptainerExecutor, type ApptainerSettings } from '../../lib/executors/apptainer.ts';
 import type { StagedAttempt } from '../../lib/model/attempt.ts';
+import { createWatch } from '../../lib/executors/watch.ts';
+import { noControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { createWorkspace } from '../../lib/workspace/layout.ts';
 
@@ -21,7 +23,7 @@ const scene = (t: Test, request: object, image: object, over: Partial<ApptainerS
   const attempt = {
     request: { key: 'k', args: [], env: {}, artifacts, ...request },
     workspace,
-    grant: { amounts: { cores: 1 }, gpuUuids: [] },
+    grant: { amounts: { cores: 1, memoryBytes: 0, diskBytes: 0 }, gpuUuids: [] },
     identity: { number: 1 },
     delivery: { history: [] },
     record: { queue: 'q', attempt: 'a', began: false },
@@ -35,6 +37,11 @@ const scene = (t: Test, request: object, image: object, over: Partial<ApptainerS
     runnerEnv: process.env,
     experimentEnv: [],
     terminationGraceMs: 1000,
+    confinement: {
+      groups: noControlGroups,
+      watch: createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 }),
+    },
+    memoryLimit: 'hard',
     kill: new AbortController().signal,
     emit: () => undefined,
     now: Date.now,
@@ -85,6 +92,17 @@ t.test('an image of shub:// runs its own script, with cards where some are grant
 t.test('where neither apptainer nor singularity is there the request goes back', async t => {
   const { executor, attempt } = scene(t, {}, sif, { executable: undefined });
   await t.rejects(executor.provision(attempt), { code: 'engine-fault', message: /neither is on PATH/ });
+});
+
+t.test('it is held within the limits of any program (a stand-in that takes too much)', async t => {
+  const { executor, attempt } = scene(t, { filename: 'main.py' }, sif);
+  const amounts = { cores: 1, memoryBytes: 0, diskBytes: 1_000_000 };
+  const command = await executor.provision(attempt);
+  writeFileSync(command.file, '#!/bin/sh\nhead -c 5000000 /dev/zero > much\nsleep 600\n');
+  const run = await executor.start({ ...attempt, grant: { ...attempt.grant, amounts }, command });
+  const [, exit] = await Promise.all([text(run.stdout), run.exit]);
+  t.match(exit, { stoppedBy: 'out-of-disk', exceeded: { resource: 'disk', limitBytes: 1_000_000 } });
+  t.ok((exit.usage?.diskBytes ?? 0) >= 5_000_000);
 });
 
 t.test('an image that is not trusted is refused', async t => {

@@ -120,6 +120,18 @@ t.test('limits, stops and refusals end as what they are', { timeout: 240_000 }, 
     resources: { cpus: 1, ram: '32mb', hdd: '128mb' },
   });
   t.match(await it.runner.settled(hungry), { cause: 'out-of-memory' });
+  const told = await it.runner.metadata(hungry);
+  t.match(told.studioml, {
+    failure: { cause: 'out-of-memory', limit_bytes: 32e6, peak_bytes: Number },
+    used: { memory_bytes: Number, disk_bytes: Number },
+  });
+
+  const full = await it.submit({
+    ...local,
+    program: 'dd if=/dev/zero of=much bs=1M count=60; sleep 600',
+    resources: { cpus: 1, ram: '64mb', hdd: '20mb' },
+  });
+  t.match(await it.runner.settled(full), { cause: 'out-of-disk' });
 
   const long = await it.submit({ ...local, program: 'echo begun; sleep 600', maxDuration: '2s' });
   t.match(await it.runner.settled(long), { settlement: 'accept', cause: 'max-duration' });

@@ -79,6 +79,7 @@ executorContract(t, 'docker', t => {
     network: 'none',
     user: undefined,
     pids: 1024,
+    watch: createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 }),
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     locate: () => undefined,
   });

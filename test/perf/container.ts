@@ -7,6 +7,7 @@ import { createEngine } from '../../lib/executors/docker/engine.ts';
 import { createContainerJournal } from '../../lib/executors/docker/journal.ts';
 import { createScope } from '../../lib/flow/scope.ts';
 import type { StagedAttempt } from '../../lib/model/attempt.ts';
+import { createWatch } from '../../lib/executors/watch.ts';
 import { createWorkspace } from '../../lib/workspace/layout.ts';
 import { shortTemporary } from '../helpers/short-temporary.ts';
 import type { Bench } from './bench.ts';
@@ -30,6 +31,7 @@ export const bench: Bench = {
       network: 'none',
       user: undefined,
       pids: 1024,
+      watch: createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 }),
       owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       locate: () => undefined,
       runnerEnv: process.env,

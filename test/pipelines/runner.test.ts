@@ -12,9 +12,12 @@ import { createRig, type Rig } from '../helpers/rig.ts';
 import { ScriptedExecutor } from '../helpers/scripted-executor.ts';
 
 const settledCount = (rig: Rig, count: number) =>
-  eventually(() => {
-    assert.equal(rig.settled.length, count);
-  });
+  eventually(
+    () => {
+      assert.equal(rig.settled.length, count);
+    },
+    { timeoutMs: 30_000 },
+  );
 
 /** Nothing is held any more. */
 const isWhole = (rig: Rig) =>

@@ -8,8 +8,10 @@ import type { Emit } from '../../telemetry/events.ts';
 import { containerEnv } from '../container-env.ts';
 import type { Executor } from '../executor.ts';
 import { markerOf } from '../experiment-env.ts';
-import { imageOf, isTrusted } from '../image.ts';
-import { longestRunMs, programOf } from '../program.ts';
+import { imageOf, type Image } from '../image.ts';
+import { imageLocation, programInImage, trustedImage } from '../image-program.ts';
+import { longestRunMs } from '../program.ts';
+import type { Watch } from '../watch.ts';
 import { handOver, type RunAs } from '../run-as.ts';
 import { containerBody, type ContainerCommand } from './container-body.ts';
 import { engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
@@ -37,6 +39,8 @@ export interface DockerSettings {
   /** EXPERIMENT_ENV */
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
+  /** Looks at what each takes of the disk: the engine holds it to the rest. */
+  readonly watch: Watch;
   /** Its abort kills what runs at once. */
   readonly kill: AbortSignal;
   readonly emit: Emit;
@@ -52,13 +56,9 @@ interface Provisioned extends Command {
 /** How long an engine that restarts is waited for, ms. */
 const patienceMs = 30_000;
 
-/** `python3`, or what the request asks for by its first number. */
-const pythonOf = (asked: string | undefined): string => `python${asked?.split('.')[0] ?? '3'}`;
-
-const imageFor = async (docker: Dockerode, attempt: StagedAttempt, use: DockerSettings): Promise<string> => {
-  const { request, signal, record } = attempt;
-  const image = imageOf(request);
-  switch (image?.type) {
+const bring = async (docker: Dockerode, image: Image, attempt: StagedAttempt, use: DockerSettings): Promise<string> => {
+  const { signal, record } = attempt;
+  switch (image.type) {
     case 'reference':
       return pullImage(docker, image.reference, {
         credentials: image.artifact.credentials,
@@ -67,11 +67,8 @@ const imageFor = async (docker: Dockerode, attempt: StagedAttempt, use: DockerSe
           use.emit('image-pulling', { image: image.reference, doneBytes, totalBytes }, record);
         },
       });
-    case 'archive': {
-      const location = use.locate(image.artifact, attempt);
-      if (location) return loadImage(docker, location, attempt, use.emit);
-      throw new AttemptError('image-missing', 'the image has no location', { artifact: image.artifact.label });
-    }
+    case 'archive':
+      return loadImage(docker, imageLocation(image, attempt, use.locate), attempt, use.emit);
     default:
       throw new AttemptError('not-a-request', 'the request has no image that a container engine can run');
   }
@@ -97,19 +94,15 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
     const { request, workspace, record, document } = attempt;
-    const wanted = imageOf(request);
-    if (wanted && !isTrusted(wanted, use.imageAllow)) {
-      const image = wanted.type === 'reference' ? wanted.reference : wanted.artifact.qualified;
-      throw new AttemptError('image-denied', 'the image is not among those that IMAGE_ALLOW trusts', { image });
-    }
-    const program = request.filename === undefined ? undefined : await programOf(attempt);
+    const wanted = trustedImage(attempt, use.imageAllow);
+    const program = await programInImage(attempt);
     const { docker } = await use.engine.connect();
-    const image = await imageFor(docker, attempt, use);
+    const image = await bring(docker, wanted, attempt, use);
     document.set('container', { image });
     emit('provisioned', { environment: image, built: false, durationMs: now() - startedAtMs }, record);
     const start: ContainerCommand = {
-      file: program && pythonOf(request.pythonVersion),
-      args: program ?? request.args,
+      file: program?.python,
+      args: program?.args ?? request.args,
       cwd: workspace.workspace,
       env: containerEnv(attempt, { runnerEnv: use.runnerEnv, patterns: use.experimentEnv }),
     };
@@ -147,7 +140,8 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
     provision,
     start: async (attempt: ReadyAttempt): Promise<Run> => {
       const { docker, hasInit } = await use.engine.connect();
-      const { workspace, record } = attempt;
+      const { workspace, record, grant } = attempt;
+      const { amounts } = grant;
       const { image } = attempt.command as Provisioned;
       if (inside && owner.uid === 0) await handOver(attempt, inside);
       const container = await create(docker, attempt, hasInit);
@@ -159,6 +153,18 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
         kill: use.kill,
         graceMs: use.terminationGraceMs,
         maxDurationMs: longestRunMs(attempt),
+        memoryBytes: amounts.memoryBytes,
+        watchDisk: onExceeded =>
+          use.watch.add({
+            group: undefined,
+            members: () => [],
+            memoryBytes: 0,
+            isCeiling: false,
+            directory: workspace.root,
+            diskBytes: amounts.diskBytes,
+            onOverdrawn: () => undefined,
+            onExceeded,
+          }),
         patienceMs,
         now,
         afterwards: async () => {

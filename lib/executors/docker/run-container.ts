@@ -4,9 +4,11 @@ import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
 import type { Run } from '../../model/attempt.ts';
-import type { Cause, Exit } from '../../model/outcome.ts';
+import type { Cause, Exceeded, Exit, Usage } from '../../model/outcome.ts';
+import { listenForStops, longestTimerMs } from '../stops.ts';
 import { demux } from './demux.ts';
 import { engineFault, statusOf, whenBack } from './engine.ts';
+import { followStats } from './follow-stats.ts';
 
 export interface ContainerRunSettings {
   /** Aborts when it must stop; the reason is an AttemptError. */
@@ -16,6 +18,12 @@ export interface ContainerRunSettings {
   /** From SIGTERM to SIGKILL, ms. */
   readonly graceMs: number;
   readonly maxDurationMs: number;
+  /** Its ceiling, which the engine holds it to; 0: none. */
+  readonly memoryBytes: number;
+  /** Look at what it takes of the disk; `onExceeded` hears once that it must end. */
+  readonly watchDisk: (onExceeded: (exceeded: Exceeded) => void) => {
+    end(): Promise<{ readonly diskPeakBytes: number }>;
+  };
   /** How long an engine that went away is waited for, ms. */
   readonly patienceMs: number;
   /** Done when it has ended, before its end is told: its files are made the runner's, it is removed. Never rejects. */
@@ -23,7 +31,6 @@ export interface ContainerRunSettings {
   readonly now: () => number;
 }
 
-const longestTimerMs = 2 ** 31 - 1;
 /** What is still in the engine's hands when the program has ended comes within this time. */
 const lastOutputMs = 10_000;
 
@@ -71,23 +78,24 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
     throw signal.aborted ? signal.reason : startFailure(error);
   }
   const startedAtMs = use.now();
-  let stoppedBy: Cause | undefined;
   let grace: NodeJS.Timeout | undefined;
+  let exceeded: Exceeded | undefined;
   const send = (name: NodeJS.Signals) => void container.kill({ signal: name }).catch(() => undefined);
-  const stop = (cause: Cause) => {
-    if (stoppedBy !== undefined) return;
-    stoppedBy = cause;
+  const onStop = () => {
+    if (grace !== undefined) return;
     send('SIGTERM');
     grace = setTimeout(send, Math.min(use.graceMs, longestTimerMs), 'SIGKILL');
   };
-  const onAbort = () => {
-    stop(signal.reason instanceof AttemptError ? signal.reason.code : 'stopping');
-  };
   const onKill = () => {
-    stoppedBy ??= 'stopping';
     send('SIGKILL');
   };
-  const limit = setTimeout(stop, Math.min(use.maxDurationMs, longestTimerMs), 'max-duration' satisfies Cause);
+  const stats = followStats(container);
+  const stops = listenForStops({ signal, kill, maxDurationMs: use.maxDurationMs, onStop, onKill });
+  const disk = use.watchDisk(what => {
+    if (stops.note('out-of-disk')) exceeded = what;
+    // It takes more while it is asked nicely.
+    onKill();
+  });
 
   const ended = async (): Promise<Ended> => {
     try {
@@ -103,28 +111,33 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const supervise = async (): Promise<Exit> => {
     const { code, cause } = await ended();
     const endedAtMs = use.now();
-    clearTimeout(limit);
     clearTimeout(grace);
-    signal.removeEventListener('abort', onAbort);
-    kill.removeEventListener('abort', onKill);
+    stops.end();
     const letGo = new AbortController();
     await Promise.race([reading, sleep(lastOutputMs, letGo.signal).catch(() => undefined)]);
     letGo.abort();
     source.destroy();
-    await use.afterwards();
+    const [{ diskPeakBytes: diskBytes }] = await Promise.all([disk.end(), use.afterwards()]);
     const endedBy = code === null ? 'SIGKILL' : signalOf(code);
-    const why = stoppedBy ?? cause;
+    const why = stops.cause ?? cause;
+    const seen = stats.end();
+    const isOut = why === 'out-of-memory';
+    // Whoever was killed at a ceiling had reached it, whatever the last look saw of it.
+    const memoryBytes = Math.max(seen.memoryBytes ?? 0, isOut ? use.memoryBytes : 0);
+    const usage: Usage = { ...seen, ...(memoryBytes > 0 && { memoryBytes }), diskBytes };
+    const atCeiling: Exceeded | undefined = isOut
+      ? { resource: 'memory', limitBytes: use.memoryBytes, usedBytes: memoryBytes, because: 'ceiling' }
+      : undefined;
+    const beyond = exceeded ?? atCeiling;
     return {
       ...(endedBy === undefined ? { code, signal: null } : { code: null, signal: endedBy }),
       startedAtMs,
       endedAtMs,
       ...(why && { stoppedBy: why }),
+      usage,
+      ...(beyond && { exceeded: beyond }),
     };
   };
 
-  signal.addEventListener('abort', onAbort, { once: true });
-  kill.addEventListener('abort', onKill, { once: true });
-  if (signal.aborted) onAbort();
-  if (kill.aborted) onKill();
-  return { pid: undefined, startedAtMs, stdout, stderr, exit: supervise(), stop };
+  return { pid: undefined, startedAtMs, stdout, stderr, exit: supervise(), stop: stops.stop };
 };

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { ReplaySubject } from 'rxjs';
 import { messageOf } from '../../errors.ts';
-import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import { createLooks } from '../looks.ts';
 import { createNames, shortName } from '../names.ts';
 import type { QueueBroker } from '../queue.ts';
 import { configuredProjects, type FoundProject } from './clients.ts';
@@ -41,8 +40,6 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
   const runnerId = `${host.replace(/[^\w-]/g, '_').slice(0, 40)}-${randomBytes(6).toString('hex')}`;
   const members = new Map<string, ServedProject>();
   const names = createNames();
-  const found$ = new ReplaySubject<ReadonlySet<string>>(1);
-  const closing = new AbortController();
   const out = new Set<HeldDelivery>();
   let said = '';
 
@@ -88,31 +85,16 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
     );
   };
 
-  const lookNow = async (): Promise<void> => {
+  const lookOnce = async (signal: AbortSignal): Promise<ReadonlySet<string> | undefined> => {
     await readAll().catch((error: unknown) => {
       tell(messageOf(error));
     });
     const serving = [...members.values()].filter(({ account }) => !account.retired);
-    const learnt = await Promise.all(serving.map(member => member.look(closing.signal)));
+    const learnt = await Promise.all(serving.map(member => member.look(signal)));
     assign();
-    if (serving.length === 0 || learnt.some(Boolean)) found$.next(names.all());
+    return serving.length === 0 || learnt.some(Boolean) ? names.all() : undefined;
   };
-  let looking: Promise<void> | undefined;
-  /** One look at a time, shared by who needs it. */
-  const look = () =>
-    (looking ??= lookNow()
-      .catch(() => undefined)
-      .finally(() => {
-        looking = undefined;
-      }));
-
-  const loop = async () => {
-    while (!closing.signal.aborted) {
-      await look();
-      await sleep(discoveryMs, closing.signal).catch(() => undefined);
-    }
-  };
-  const looping = loop();
+  const looks = createLooks({ everyMs: discoveryMs, look: lookOnce });
 
   const known = (name: string): FoundSubscription | undefined => {
     const [label = '', home = ''] = names.find(name) ?? [];
@@ -122,25 +104,18 @@ export const createPubsubBroker = (settings: PubsubSettings): QueueBroker => {
   return {
     kind: 'pubsub',
     shortName,
-    discover: () => found$,
+    discover: () => looks.found$,
     open: name =>
       createWorkQueue({
         name,
-        // One that was just made is found by a look of its own; a look that was under way may have missed it.
-        find: async signal => {
-          if (!known(name)) await orAborted(look(), signal);
-          if (!known(name)) await orAborted(look(), signal);
-          return known(name);
-        },
+        find: signal => looks.find(() => known(name), signal),
         visibilityMs,
         now,
         out,
       }),
     reporter: name => createPubsubReporter(() => known(name)),
     close: async () => {
-      closing.abort(new Error('the runner lets go of its queues'));
-      await Promise.all([...out].map(delivery => delivery.letGo()));
-      await looping;
+      await looks.close(() => Promise.all([...out].map(delivery => delivery.letGo())));
       await Promise.all([...members.values()].map(member => member.close()));
     },
   };

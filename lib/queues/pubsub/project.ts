@@ -3,6 +3,7 @@ import type { Emit } from '../../telemetry/events.ts';
 import { listSubscriptions, type Subscription } from './calls.ts';
 import { createPubsubAccount, type FoundProject, type PubsubAccount } from './clients.ts';
 import type { FoundSubscription } from './delivery.ts';
+import { createSightings } from '../looks.ts';
 import { createLeaseTopic, leasePrefix } from './lease-topic.ts';
 import { isWork, shortNameOf } from './names.ts';
 import { createReaper } from './reaper.ts';
@@ -38,9 +39,7 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
   void Promise.allSettled([clients.subscriber.close(), clients.publisher.close()]);
   const leaseName = `${leasePrefix}${runnerId}`;
   const leases = createLeaseTopic({ account, project, name: leaseName, host, visibilityMs, emit, now });
-  let queues = new Map<string, FoundSubscription>();
-  /** Since when a look did not see a subscription that is still served, ms. */
-  let missed = new Map<string, number>();
+  const sightings = createSightings<FoundSubscription>(discoveryMs, now);
   let listed: readonly Subscription[] = [];
   let fault = '';
 
@@ -65,17 +64,14 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
       const deadLetterTopic = deadLetterPolicy?.deadLetterTopic ?? undefined;
       seen.set(home, { account, leases, project, home, subscription: name, topic, deadLetterTopic });
     }
-    const since = (name: string) => missed.get(name) ?? now();
-    const kept = [...queues].filter(([name]) => !seen.has(name) && now() - since(name) < discoveryMs * 0.9);
-    missed = new Map(kept.map(([name]) => [name, since(name)]));
-    queues = new Map([...seen, ...kept]);
+    sightings.take(seen);
   };
 
   return {
     account,
     version: found.version,
     get queues() {
-      return queues;
+      return sightings.all;
     },
     look: async signal => {
       try {

@@ -3,6 +3,7 @@ import type { Emit } from '../../telemetry/events.ts';
 import { createSqsAccount, type SqsAccount } from './account.ts';
 import type { Accounts } from './credentials.ts';
 import { listQueues, type Listed } from './discovery.ts';
+import { createSightings } from '../looks.ts';
 import { createLeaseQueue, type LeaseQueue } from './lease-queue.ts';
 import { createReaper } from './reaper.ts';
 
@@ -33,11 +34,9 @@ export interface Served {
 
 interface Member extends Served {
   version: string;
-  queues: Map<string, string>;
-  /** Since when a look did not see a queue that is still served, ms. */
-  missed: Map<string, number>;
   leaseQueues: ReadonlyMap<string, string>;
   fault: string;
+  readonly take: (listed: Listed) => void;
 }
 
 export interface AccountSet {
@@ -62,12 +61,18 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
     const { label, version } = found;
     const account = createSqsAccount({ label, client: found.createClient(), timeoutMs, emit });
     const leases = createLeaseQueue({ account, runnerId, host, visibilityMs, emit, now });
+    const sightings = createSightings<string>(discoveryMs, now);
     const member: Member = {
       account,
       leases,
       version,
-      queues: new Map(),
-      missed: new Map(),
+      get queues() {
+        return sightings.all;
+      },
+      take: listed => {
+        sightings.take(listed.work);
+        member.leaseQueues = listed.leases;
+      },
       leaseQueues: new Map(),
       fault: '',
       close: async () => {
@@ -97,19 +102,9 @@ export const createAccountSet = (settings: AccountSetSettings): AccountSet => {
     for (const [label, { account }] of members) if (!labels.has(label)) account.retired = true;
   };
 
-  const take = (member: Member, listed: Listed) => {
-    const since = (name: string) => member.missed.get(name) ?? now();
-    const kept = [...member.queues].filter(
-      ([name]) => !listed.work.has(name) && now() - since(name) < discoveryMs * 0.9,
-    );
-    member.missed = new Map(kept.map(([name]) => [name, since(name)]));
-    member.queues = new Map([...listed.work, ...kept]);
-    member.leaseQueues = listed.leases;
-  };
-
   const list = async (member: Member, signal: AbortSignal): Promise<boolean> => {
     try {
-      take(member, await listQueues(member.account, signal));
+      member.take(await listQueues(member.account, signal));
       member.fault = '';
       return true;
     } catch (error) {

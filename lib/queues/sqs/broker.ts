@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { ListDeadLetterSourceQueuesCommand } from '@aws-sdk/client-sqs';
-import { ReplaySubject, type Observable } from 'rxjs';
-import { orAborted, sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { HeldDelivery } from '../held-delivery.ts';
 import { QueueGone, type QueueBroker } from '../queue.ts';
 import { createAccountSet } from './account-set.ts';
 import { configuredAccounts, type Accounts } from './credentials.ts';
+import { createLooks } from '../looks.ts';
 import { createNames, shortName } from '../names.ts';
 import { countQueues } from './count.ts';
 import { leasePrefix } from './lease-queue.ts';
@@ -53,8 +52,6 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
   const runnerId = `${group}-${host.replace(/[^\w-]/g, '_').slice(0, 32)}-${randomBytes(6).toString('hex')}`;
   const set = createAccountSet({ read, timeoutMs, visibilityMs, leaseMs, discoveryMs, host, runnerId, emit, now });
   const names = createNames();
-  const found$ = new ReplaySubject<ReadonlySet<string>>(1);
-  const closing = new AbortController();
   const out = new Set<HeldDelivery>();
   /** Dead-letter queues, by name; and when others were seen to be none. */
   const deadLetterQueues = new Set<string>();
@@ -78,40 +75,18 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
     return knownLabel === label && knownHome === home;
   };
 
-  const lookNow = async (): Promise<void> => {
-    const learnt = await set.look(closing.signal);
+  const lookOnce = async (signal: AbortSignal): Promise<ReadonlySet<string> | undefined> => {
+    const learnt = await set.look(signal);
     assign();
-    if (learnt) found$.next(new Set([...names.all()].filter(name => !deadLetterQueues.has(name))));
+    return learnt ? new Set([...names.all()].filter(name => !deadLetterQueues.has(name))) : undefined;
   };
-  let looking: Promise<void> | undefined;
-  /** One look at a time, shared by who needs it. */
-  const look = () =>
-    (looking ??= lookNow()
-      .catch(() => undefined)
-      .finally(() => {
-        looking = undefined;
-      }));
-
-  const loop = async () => {
-    while (!closing.signal.aborted) {
-      await look();
-      await sleep(discoveryMs, closing.signal).catch(() => undefined);
-    }
-  };
-  const looping = loop();
+  const looks = createLooks({ everyMs: discoveryMs, look: lookOnce });
 
   const known = (name: string): FoundQueue | undefined => {
     const [label = '', home = ''] = names.find(name) ?? [];
     const served = set.get(label);
     const url = served?.queues.get(home);
     return served && url !== undefined ? { account: served.account, leases: served.leases, home, url } : undefined;
-  };
-
-  /** A queue that was just made is found by a look of its own. */
-  const find = async (name: string, signal: AbortSignal): Promise<FoundQueue | undefined> => {
-    if (!known(name)) await orAborted(look(), signal);
-    if (!known(name)) await orAborted(look(), signal);
-    return known(name);
   };
 
   /** The dead-letter queue of another queue may have a name that matches; what is in it is no work. */
@@ -146,11 +121,11 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
       shortName(name).endsWith('.fifo')
         ? 'a FIFO queue keeps an order that work which is given back and tried again can not keep; use a standard queue'
         : undefined,
-    discover: (): Observable<ReadonlySet<string>> => found$,
+    discover: () => looks.found$,
     open: name =>
       createWorkQueue({
         name,
-        find: signal => find(name, signal),
+        find: signal => looks.find(() => known(name), signal),
         admit: (found, signal) => admit(name, found, signal),
         visibilityMs,
         ceilingMs,
@@ -173,9 +148,7 @@ export const createSqsBroker = (settings: SqsSettings): QueueBroker => {
       return countQueues(new Map(work), leases, signal);
     },
     close: async () => {
-      closing.abort(new Error('the runner lets go of its queues'));
-      await Promise.all([...out].map(delivery => delivery.letGo()));
-      await looping;
+      await looks.close(() => Promise.all([...out].map(delivery => delivery.letGo())));
       await Promise.all(set.members().map(member => member.close()));
     },
   };

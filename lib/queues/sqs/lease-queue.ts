@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   CreateQueueCommand,
   DeleteMessageCommand,
@@ -7,12 +6,12 @@ import {
   SendMessageCommand,
   type Message,
 } from '@aws-sdk/client-sqs';
-import { messageOf } from '../../errors.ts';
-import { orAborted, sleep } from '../../flow/wait.ts';
+import { sleep } from '../../flow/wait.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { Past } from '../history.ts';
 import type { SqsAccount } from './account.ts';
 import { attributeNames } from '../attribute-names.ts';
+import { createHeldLeases, type HeldLeases } from '../held-leases.ts';
 import { copyOf, leaseOf, stringAttribute } from './copies.ts';
 import { faultOf } from './faults.ts';
 
@@ -24,20 +23,14 @@ export interface Receipt {
 }
 
 /** Where one runner keeps the messages of one account that it has begun. */
-export interface LeaseQueue {
+export interface LeaseQueue extends Pick<HeldLeases<Receipt>, 'denied' | 'claimOf' | 'left'> {
   /** Name of the queue there is at present. */
   readonly name: string | undefined;
-  /** Whether the account doesn't let this runner make a queue. */
-  readonly denied: boolean;
   /**
    * Put a copy there and take it out again: a fresh receipt, with what has to be known about the message in its attributes.
    * The original is the caller's to delete. Undefined where the account allows no such queue.
    */
   move(message: Message, past: Past, home: string, signal: AbortSignal): Promise<Receipt | undefined>;
-  /** What a copy that is seen here by its lease is: one that is being taken, one that nobody takes, or one that lapsed. */
-  claimOf(lease: string): 'awaited' | 'abandoned' | 'lapsed';
-  /** Say that a copy is no longer held. */
-  left(): void;
   /** Remove the queue where nothing is in it. */
   close(): Promise<void>;
 }
@@ -62,6 +55,12 @@ const freshMs = 10_000;
 /** A queue that was not used for this long is given up: others remove lease queues that are empty for twice as long, ms. */
 export const idleMs = 30 * 60_000;
 
+/** A copy as it was received. */
+interface Copy {
+  readonly queueUrl: string;
+  readonly message: Message;
+}
+
 interface Open {
   readonly name: string;
   readonly url: string;
@@ -79,16 +78,9 @@ interface Open {
  */
 export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
   const { account, runnerId, host, visibilityMs, emit, now } = settings;
-  const closing = new AbortController();
-  const awaited = new Map<string, PromiseWithResolvers<Receipt>>();
-  /** Copies that nobody waits for any more. */
-  const abandoned = new Set<string>();
   let opened: Promise<Open> | undefined;
   let current: Open | undefined;
-  let held = 0;
   let usedAtMs = now();
-  let denied = false;
-  let pumping = false;
   let number = 0;
 
   const remove = async ({ url }: Open) => {
@@ -108,14 +100,14 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
           }),
           options,
         ),
-      { signal: closing.signal },
+      { signal: leases.closing },
       ['denied', 'refused'],
     );
     return (current = { name, url, madeAtMs: now() });
   };
 
   const open = async (): Promise<Open> => {
-    if (current && held === 0 && awaited.size === 0 && now() - usedAtMs > idleMs) {
+    if (current && leases.isIdle && now() - usedAtMs > idleMs) {
       void remove(current).catch(() => undefined);
       opened = undefined;
     }
@@ -156,29 +148,10 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
     }
   };
 
-  const sort = async (queueUrl: string, message: Message): Promise<void> => {
-    const lease = leaseOf(message) ?? '';
-    const receiptHandle = message.ReceiptHandle ?? '';
-    const taker = awaited.get(lease);
-    if (taker) {
-      awaited.delete(lease);
-      taker.resolve({ queueUrl, receiptHandle, receivedAtMs: now() });
-    } else if (abandoned.delete(lease)) {
-      await account.persist(
-        (client, options) =>
-          client.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receiptHandle }), options),
-        { signal: closing.signal },
-      );
-    }
-    // Another one lapsed while this runner was not heard of: the reaper brings it home.
-  };
-
-  /** Take out what was put in, as long as somebody waits for it. */
-  const pump = async (): Promise<void> => {
-    if (pumping) return;
-    pumping = true;
-    try {
-      while (awaited.size > 0 && !closing.signal.aborted) {
+  const leases = createHeldLeases<Copy, Receipt>(
+    {
+      open,
+      receive: async signal => {
         const { url } = await open();
         const { Messages = [] } = await account.persist(
           (client, options) =>
@@ -192,59 +165,40 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
               }),
               options,
             ),
-          { signal: closing.signal, waitMs: 2000 },
+          { signal, waitMs: 2000 },
         );
-        for (const message of Messages) await sort(url, message);
-      }
-    } catch (error) {
-      for (const taker of awaited.values()) taker.reject(error);
-      awaited.clear();
-    } finally {
-      pumping = false;
-    }
-  };
+        return Messages.map(message => ({ queueUrl: url, message }));
+      },
+      leaseOf: ({ message }) => leaseOf(message) ?? '',
+      hold: ({ queueUrl, message }) =>
+        Promise.resolve({ queueUrl, receiptHandle: message.ReceiptHandle ?? '', receivedAtMs: now() }),
+      drop: ({ queueUrl: QueueUrl, message: { ReceiptHandle } }, signal) =>
+        account.persist(
+          (client, options) => client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }), options),
+          { signal },
+        ),
+      faultOf,
+    },
+    { broker: account.label, host, emit },
+  );
 
   return {
     get name() {
       return current?.name;
     },
     get denied() {
-      return denied;
+      return leases.denied;
     },
-    move: async (message, past, home, signal) => {
-      if (denied) return undefined;
-      try {
-        await open();
-      } catch (error) {
-        if (closing.signal.aborted || faultOf(error) !== 'denied') throw error;
-        denied = true;
-        emit('lease-unavailable', { broker: account.label, why: messageOf(error) });
-        return undefined;
-      }
-      const lease = `${host}/${randomUUID()}`;
-      const taker = Promise.withResolvers<Receipt>();
-      taker.promise.catch(() => undefined);
-      try {
-        await send(message, past, home, lease, signal);
-        awaited.set(lease, taker);
-        void pump();
-        const receipt = await orAborted(taker.promise, signal);
-        held += 1;
-        return receipt;
-      } catch (error) {
-        awaited.delete(lease);
-        abandoned.add(lease);
-        throw error;
-      }
-    },
-    claimOf: lease => (awaited.has(lease) ? 'awaited' : abandoned.delete(lease) ? 'abandoned' : 'lapsed'),
+    move: (message, past, home, signal) => leases.move(lease => send(message, past, home, lease, signal), signal),
+    claimOf: lease => leases.claimOf(lease),
     left: () => {
-      held -= 1;
+      leases.left();
       usedAtMs = now();
     },
     close: async () => {
-      closing.abort(new Error('the runner lets go of its queues'));
-      if (current && held === 0) await remove(current).catch(() => undefined);
+      const { isIdle } = leases;
+      leases.close();
+      if (current && isIdle) await remove(current).catch(() => undefined);
     },
   };
 };

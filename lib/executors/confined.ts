@@ -1,0 +1,89 @@
+import type { Command, PreparedAttempt, ReadyAttempt, Run } from '../model/attempt.ts';
+import type { Emit } from '../telemetry/events.ts';
+import { createConfinement, type ConfinementSettings } from './confinement.ts';
+import { markerOf } from './experiment-env.ts';
+import { createLauncher, type Launcher } from './launcher.ts';
+import { startProcess } from './process.ts';
+import { longestRunMs } from './program.ts';
+import { commandAs, handOver, type RunAs } from './run-as.ts';
+import { createSpareShell } from './shells.ts';
+
+export interface ConfinedSettings {
+  /** Control groups and the watch. */
+  readonly confinement: ConfinementSettings;
+  /** MEMORY_LIMIT */
+  readonly memoryLimit: 'soft' | 'hard';
+  readonly terminationGraceMs: number;
+  /** EXPERIMENT_USER */
+  readonly runAs?: RunAs | undefined;
+  /** Its abort kills what runs at once. */
+  readonly kill: AbortSignal;
+  readonly emit: Emit;
+  readonly now: () => number;
+}
+
+/** Programs of attempts on this machine, each within the limits of its grant. */
+export interface Confined {
+  /** A process that waits within them to become the program. */
+  launcherFor(attempt: PreparedAttempt): Launcher;
+  /** Make an attempt's inputs the experiment user's, where there is one. */
+  handOver(attempt: ReadyAttempt): Promise<void>;
+  /** Start it; a launcher that waits no more is made anew. */
+  start(attempt: ReadyAttempt, command: Command, more?: ConfinedStart): Promise<Run>;
+}
+
+export interface ConfinedStart {
+  readonly launcher?: Launcher | undefined;
+  /** Hears that processes of it could not be ended. */
+  readonly onSurvivors?: () => void;
+}
+
+/** Processes and threads of one experiment: many more than any needs, and few enough that the machine has some left. */
+const mostProcesses = (cores: number): number => 1024 + 256 * cores;
+
+/** How experiments of this machine are started, held within their limits and ended, whatever makes their program. */
+export const createConfined = (use: ConfinedSettings): Confined => {
+  const { runAs, emit } = use;
+  const shells = createSpareShell(use.now);
+
+  const launcherFor = (attempt: PreparedAttempt): Launcher => {
+    const { record, grant, workspace } = attempt;
+    const { cores, memoryBytes, diskBytes } = grant.amounts;
+    const confinement = createConfinement(use.confinement, {
+      name: markerOf(attempt),
+      memoryBytes,
+      isCeiling: use.memoryLimit === 'hard',
+      diskBytes,
+      directory: workspace.root,
+      processes: mostProcesses(cores),
+      cores,
+      onOverdrawn: usedBytes => {
+        emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
+      },
+    });
+    return createLauncher(shells.take(), confinement);
+  };
+
+  return {
+    launcherFor,
+    handOver: async attempt => {
+      if (runAs) await handOver(attempt, runAs);
+    },
+    start: async (attempt, command, { launcher, onSurvivors } = {}) => {
+      const run = await startProcess(runAs ? commandAs(command, runAs) : command, {
+        signal: attempt.signal,
+        launcher: launcher?.isWaiting ? launcher : launcherFor(attempt),
+        kill: use.kill,
+        graceMs: use.terminationGraceMs,
+        maxDurationMs: longestRunMs(attempt),
+        marker: `STUDIOML_EXPERIMENT=${markerOf(attempt)}`,
+        onSurvivors: pids => {
+          onSurvivors?.();
+          emit('kill-incomplete', { pids: pids.join(' ') }, attempt.record);
+        },
+      });
+      setImmediate(() => shells.refill());
+      return run;
+    },
+  };
+};

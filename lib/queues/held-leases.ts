@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { messageOf } from '../errors.ts';
+import { orAborted } from '../flow/wait.ts';
+import type { Emit } from '../telemetry/events.ts';
+import type { Fault } from './account.ts';
+
+/** Where a service keeps the copies that one runner has begun, `M` as they are received and `R` as they are held. */
+export interface LeasePlace<M, R> {
+  /** Make it where it is not there. */
+  open(): Promise<unknown>;
+  /** What was put there, hidden from others; waits a little for it. */
+  receive(signal: AbortSignal): Promise<readonly M[]>;
+  leaseOf(copy: M): string;
+  /** What a copy that is ours is held by from now on. */
+  hold(copy: M, signal: AbortSignal): Promise<R>;
+  drop(copy: M, signal: AbortSignal): Promise<unknown>;
+  faultOf(error: unknown): Fault;
+}
+
+/** The copies of one runner in one place. */
+export interface HeldLeases<R> {
+  /** Whether the service doesn't let this runner make the place. */
+  readonly denied: boolean;
+  /** Nothing is held there, and nothing on its way. */
+  readonly isIdle: boolean;
+  /** Aborts when the runner lets go of its queues. */
+  readonly closing: AbortSignal;
+  /** Put a copy there and take it out again. Undefined where there may be no such place. @param send puts it there, under this name */
+  move(send: (lease: string) => Promise<unknown>, signal: AbortSignal): Promise<R | undefined>;
+  /** What a copy that is seen there by its lease is: one that is being taken, one that nobody takes, or one that lapsed. */
+  claimOf(lease: string): 'awaited' | 'abandoned' | 'lapsed';
+  /** Say that a copy is no longer held. */
+  left(): void;
+  close(): void;
+}
+
+export interface HeldLeasesSettings {
+  /** For people: whose place it is. */
+  readonly broker: string;
+  readonly host: string;
+  readonly emit: Emit;
+}
+
+/**
+ * Copies of what a runner begins: sent to a place of its own, received there, and from then on held. Dying before a copy is held leaves
+ * the original to lapse, uncounted.
+ */
+export const createHeldLeases = <M, R>(
+  place: LeasePlace<M, R>,
+  { broker, host, emit }: HeldLeasesSettings,
+): HeldLeases<R> => {
+  const closing = new AbortController();
+  const { signal: closed } = closing;
+  const awaited = new Map<string, PromiseWithResolvers<R>>();
+  /** Copies that nobody waits for any more. */
+  const abandoned = new Set<string>();
+  let held = 0;
+  let denied = false;
+  let pumping = false;
+
+  const sort = async (copy: M): Promise<void> => {
+    const lease = place.leaseOf(copy);
+    if (awaited.has(lease)) {
+      const receipt = await place.hold(copy, closed);
+      awaited.get(lease)?.resolve(receipt);
+      awaited.delete(lease);
+    }
+    if (abandoned.delete(lease)) await place.drop(copy, closed);
+    // Another one lapsed while this runner was not heard of: the reaper brings it home.
+  };
+
+  /** Take out what was put in, as long as somebody waits for it. */
+  const pump = async (): Promise<void> => {
+    if (pumping) return;
+    pumping = true;
+    try {
+      while (awaited.size > 0 && !closed.aborted) {
+        for (const copy of await place.receive(closed)) await sort(copy);
+      }
+    } catch (error) {
+      for (const taker of awaited.values()) taker.reject(error);
+      awaited.clear();
+    } finally {
+      pumping = false;
+    }
+  };
+
+  return {
+    get denied() {
+      return denied;
+    },
+    get isIdle() {
+      return held === 0 && awaited.size === 0;
+    },
+    closing: closed,
+    move: async (send, signal) => {
+      if (denied) return undefined;
+      try {
+        await place.open();
+      } catch (error) {
+        if (closed.aborted || place.faultOf(error) !== 'denied') throw error;
+        denied = true;
+        emit('lease-unavailable', { broker, why: messageOf(error) });
+        return undefined;
+      }
+      const lease = `${host}/${randomUUID()}`;
+      const taker = Promise.withResolvers<R>();
+      taker.promise.catch(() => undefined);
+      try {
+        await send(lease);
+        awaited.set(lease, taker);
+        void pump();
+        const receipt = await orAborted(taker.promise, signal);
+        held += 1;
+        return receipt;
+      } catch (error) {
+        awaited.delete(lease);
+        abandoned.add(lease);
+        throw error;
+      }
+    },
+    claimOf: lease => (awaited.has(lease) ? 'awaited' : abandoned.delete(lease) ? 'abandoned' : 'lapsed'),
+    left: () => {
+      held -= 1;
+    },
+    close: () => {
+      closing.abort(new Error('the runner lets go of its queues'));
+    },
+  };
+};
