@@ -50,9 +50,14 @@ t.test('a command tells the options that have a meaning for it', async t => {
 });
 
 t.test('who stops reading ends a command quietly', async t => {
-  const pipe = promisify(execFile)('bash', ['-c', '"$0" "$1" --help; echo "$?" >&2', process.execPath, main]);
+  // One that prints now and again: what prints once may be over before it hears.
+  const script = '"$0" "$1" check --queue-root "$2"; echo "$?" >&2';
+  const pipe = promisify(execFile)('sh', ['-c', script, process.execPath, main, t.testdir({})], {
+    env: { PATH: process.env['PATH'] },
+  });
   pipe.child.stdout?.destroy();
-  t.match(await pipe, { stderr: '141\n' });
+  // tap follows SIGINT in what it starts, and then it is that which ends it.
+  t.match(await pipe, { stderr: /^(141|130)\n$/ });
 });
 
 t.test('help for what is no command, and words after demo, are refused', async t => {
