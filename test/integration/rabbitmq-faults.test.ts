@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'amqplib';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { UnplacedLetter } from '../../lib/errors.ts';
 import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
 import { deadQueueOf } from '../../lib/queues/rabbitmq/delivery.ts';
 import { QueueGone } from '../../lib/queues/queue.ts';
@@ -181,7 +182,11 @@ t.test('a dead letter queue that somebody keeps to himself fails that settlement
   const poison = await queue.receive(never);
   await t.rejects(
     poison?.settle({ type: 'reject', reason: 'malformed', message: 'no', history: [] }) ?? Promise.resolve(),
+    UnplacedLetter,
   );
+  const back = await queue.receive(never);
+  t.equal(back?.body.toString(), 'poison', 'it is where it was');
+  await back?.settle({ type: 'accept' });
   await publish('fine');
   const fine = await queue.receive(never);
   t.equal(fine?.body.toString(), 'fine');
