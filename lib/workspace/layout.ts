@@ -71,10 +71,10 @@ export const createWorkspace = ({ home, key, spares }: WorkspacePlace): OwnedWor
       before.push(work);
     },
     mark: () => {
-      const marks = spares ? directories.map(markOf) : [];
+      const marks = spares ? directories.map(path => ({ path, mark: markOf(path) })) : [];
       return () => {
         before.push(async () => {
-          for (const [n, mark] of marks.entries()) await spares?.keep(directories[n] ?? '', mark);
+          for (const { path, mark } of marks) await spares?.keep(path, mark);
         });
       };
     },

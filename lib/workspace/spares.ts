@@ -1,7 +1,7 @@
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { isOfLiving, ownProcess } from '../resources/process-identity.ts';
-import { changedAtMs } from './cache/users.ts';
+import { ownProcess } from '../resources/process-identity.ts';
+import { removeAbandoned } from './abandoned.ts';
 import { emptyTree, removeTree } from './remove-tree.ts';
 import { isUntouched, markOf, type Mark } from './untouched.ts';
 
@@ -24,14 +24,6 @@ export interface Spares {
 
 /** More than the attempts that run at once have, in all. */
 const most = 128;
-
-/** What runners left that were killed. */
-const removeAbandoned = async (all: string): Promise<void> => {
-  for (const owner of readdirSync(all)) {
-    const path = join(all, owner);
-    if (!isOfLiving(owner, changedAtMs(path))) await removeTree(path);
-  }
-};
 
 /**
  * Open this runner's spare directories. To make and to remove some twenty for each attempt costs more than a short run does, most

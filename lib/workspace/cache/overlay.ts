@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
+import { removeAbandoned } from '../abandoned.ts';
 import { removeTree } from '../remove-tree.ts';
-import { changedAtMs } from './users.ts';
 
 const run = promisify(execFile);
 
@@ -50,10 +50,7 @@ const sourcePrefix = 'studioml-runner-';
 /** Take away what runners left that died: their mounts, and what was written in them. */
 const removeLeftovers = async (directory: string): Promise<void> => {
   for (const { at, owner } of mounted(sourcePrefix)) if (!isOfLiving(owner, Date.now())) await unmount(at);
-  for (const name of readdirSync(directory)) {
-    const path = join(directory, name);
-    if (!isOfLiving(name, changedAtMs(path))) await removeTree(path);
-  }
+  await removeAbandoned(directory);
 };
 
 /**

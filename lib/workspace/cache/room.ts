@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
+import { ownProcess } from '../../resources/process-identity.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import { removeAbandoned } from '../abandoned.ts';
 import { removeTree } from '../remove-tree.ts';
 import { readManifest, usedAtMs } from './manifest.ts';
 import type { CachePlaces } from './places.ts';
-import { changedAtMs, isUsed } from './users.ts';
+import { isUsed } from './users.ts';
 
 const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
@@ -86,10 +87,5 @@ export const heldBytes = (places: CachePlaces): number => entriesIn(places).redu
 /** Make the directories, and remove what processes left there that died. */
 export const openPlaces = async (places: CachePlaces): Promise<void> => {
   for (const directory of Object.values(places)) mkdirSync(directory as string, { recursive: true, mode: 0o700 });
-  for (const directory of [places.staging, places.removing]) {
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name);
-      if (!isOfLiving(name, changedAtMs(path))) await removeTree(path);
-    }
-  }
+  for (const directory of [places.staging, places.removing]) await removeAbandoned(directory);
 };

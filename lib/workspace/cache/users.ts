@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
+import { changedAtMs } from '../abandoned.ts';
 
 let last = 0;
 
@@ -21,9 +22,6 @@ export const markUse = (users: string, hash: string): (() => void) => {
   }
   return () => rmSync(mark, { force: true });
 };
-
-/** When something was changed last, ms since the epoch; 0 where it is gone. */
-export const changedAtMs = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 /** Whether somebody uses an entry who lives; marks of the dead go. */
 export const isUsed = (users: string, hash: string): boolean => {
