@@ -1,17 +1,15 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createScope } from '../../lib/flow/scope.ts';
-import type { PreparedAttempt } from '../../lib/model/attempt.ts';
 import { closeS3 } from '../../lib/storage/s3.ts';
 import { createEventBus } from '../../lib/telemetry/events.ts';
 import { createArtifactCache } from '../../lib/workspace/cache/artifact-cache.ts';
 import { openOverlays } from '../../lib/workspace/cache/overlay.ts';
 import { placesIn } from '../../lib/workspace/cache/places.ts';
-import { createDiskBudget } from '../../lib/workspace/disk-budget.ts';
-import { unpackArchive } from '../../lib/workspace/unpack.ts';
 import { Archives } from './archives.ts';
 import type { Bench } from './bench.ts';
 import { percentile } from './load.ts';
+import { wantedOf } from '../helpers/wanted.ts';
 
 const times = 20;
 const mostMs = 50;
@@ -45,16 +43,7 @@ export const bench: Bench = {
         });
         scopes.push(scope);
         const startedAt = performance.now();
-        await cache.bring({
-          location: { store: archives.store, key },
-          artifact: 'data',
-          form: 'unpacked',
-          directory,
-          unpack: ({ body, sizeBytes }, to, budget) => unpackArchive(body, to, { sizeBytes, budget }),
-          budget: createDiskBudget(0),
-          signal: new AbortController().signal,
-          attempt: { scope, record: {} } as unknown as PreparedAttempt,
-        });
+        await cache.bring(wantedOf({ store: archives.store, key }, directory, scope));
         return performance.now() - startedAt;
       };
       const fetchedMs = await bring(0);

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ownProcess } from '../../lib/resources/process-identity.ts';
 import { createScope } from '../../lib/flow/scope.ts';
-import type { AttemptScope, PreparedAttempt } from '../../lib/model/attempt.ts';
+import type { AttemptScope } from '../../lib/model/attempt.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -25,9 +25,9 @@ import { createArtifactCache, type Wanted } from '../../lib/workspace/cache/arti
 import { openOverlays, type Overlays } from '../../lib/workspace/cache/overlay.ts';
 import { placesIn } from '../../lib/workspace/cache/places.ts';
 import { createDiskBudget } from '../../lib/workspace/disk-budget.ts';
-import { unpackArchive } from '../../lib/workspace/unpack.ts';
 import { gate } from '../helpers/gate.ts';
 import { tarOf } from '../helpers/tars.ts';
+import { wantedOf } from '../helpers/wanted.ts';
 
 const mebibyte = 1024 * 1024;
 /** More than what is copied because it is small. */
@@ -79,17 +79,7 @@ const scene = async (t: Test, { limitBytes = 2 ** 30, overlays = 'where possible
     mkdirSync(directory);
     const scope = createScope((_name, error) => t.fail(String(error)));
     scopes.push(scope);
-    const wanted: Wanted = {
-      location: { store, key },
-      artifact: 'data',
-      form: 'unpacked',
-      directory,
-      unpack: ({ body, sizeBytes }, to, budget) => unpackArchive(body, to, { budget, sizeBytes }),
-      budget: createDiskBudget(0),
-      signal: new AbortController().signal,
-      attempt: { scope, record: {} } as unknown as PreparedAttempt,
-      ...over,
-    };
+    const wanted: Wanted = { ...wantedOf({ store, key }, directory, scope), ...over };
     return { directory, scope, wanted, file: (name: string) => join(directory, name) };
   };
   const put = async (key: string, byte: number) =>

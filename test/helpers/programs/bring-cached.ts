@@ -1,11 +1,9 @@
 /** A process that brings one artifact in by a cache that it shares with others: `bring-cached.ts CACHE URL DIRECTORY`. */
 import { createScope } from '../../../lib/flow/scope.ts';
-import type { PreparedAttempt } from '../../../lib/model/attempt.ts';
 import { createHttpStore, keyOfUrl } from '../../../lib/storage/http/http.ts';
 import { createArtifactCache } from '../../../lib/workspace/cache/artifact-cache.ts';
 import { placesIn } from '../../../lib/workspace/cache/places.ts';
-import { createDiskBudget } from '../../../lib/workspace/disk-budget.ts';
-import { unpackArchive } from '../../../lib/workspace/unpack.ts';
+import { wantedOf } from '../wanted.ts';
 
 const [cacheDirectory = '', address = '', directory = ''] = process.argv.slice(2);
 const url = new URL(address);
@@ -22,14 +20,11 @@ const cache = await createArtifactCache({
   now: Date.now,
 });
 say('asks');
-await cache.bring({
-  location: { store: createHttpStore({ url, credentials: { type: 'anonymous' } }), key: keyOfUrl(url) },
-  artifact: 'data',
-  form: 'unpacked',
-  directory,
-  unpack: ({ body, sizeBytes }, to, budget) => unpackArchive(body, to, { budget, sizeBytes }),
-  budget: createDiskBudget(0),
-  signal: new AbortController().signal,
-  attempt: { scope, record: {} } as unknown as PreparedAttempt,
-});
+await cache.bring(
+  wantedOf(
+    { store: createHttpStore({ url, credentials: { type: 'anonymous' } }), key: keyOfUrl(url) },
+    directory,
+    scope,
+  ),
+);
 process.disconnect();
