@@ -215,9 +215,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         holdMs,
         maxAttempts: options.maxAttempts,
         unplacedAfterMs: options.unplacedAfterMs,
-        createWorkspace: attempt => createWorkspace({ home, key: attempt.request.key, spares }),
+        createWorkspace: attempt => createWorkspace({ home, key: attempt.request.key, spares, stays: options.debug }),
         createDocument: attempt => documentOf(attempt, options.schemaLogs, now()),
-        keepWorkspaces: options.debug,
         locate: find,
         // What is replayed is run again on purpose.
         locateMetadata: ({ request, delivery }) =>

@@ -12,6 +12,8 @@ export interface Workspace {
   readonly tmp: string;
   /** `<working-dir>/<run root>`, STUDIOML_HOME. */
   readonly home: string;
+  /** Whether it is left for a developer to look at when its attempt is over. */
+  readonly stays: boolean;
   /** Where the artifact of this label lives. */
   directoryOf(label: string): string;
   /**

@@ -9,8 +9,6 @@ export interface PrepareContext {
   readonly createDocument: (attempt: AdmittedAttempt) => MetadataDocument;
   /** The experiment's record in its metadata store; nothing is asked of the store yet. */
   readonly createExperimentRecord: (attempt: AdmittedAttempt) => ExperimentRecord;
-  /** Keep the directories, for a developer to look at. */
-  readonly keepWorkspaces: boolean;
 }
 
 /**
@@ -22,7 +20,7 @@ export interface PrepareContext {
 export const prepare = (use: PrepareContext): OperatorFunction<AdmittedAttempt, PreparedAttempt> =>
   map(attempt => {
     const workspace = use.createWorkspace(attempt);
-    if (!use.keepWorkspaces) attempt.scope.add('workspace', () => workspace.remove());
+    if (!workspace.stays) attempt.scope.add('workspace', () => workspace.remove());
     attempt.record.reports?.begun();
     const document = use.createDocument(attempt);
     return { ...attempt, workspace, document, experimentRecord: use.createExperimentRecord(attempt) };

@@ -22,10 +22,17 @@ export interface MetadataFile {
 const json = 'application/json';
 
 /** Files of _metadata that are to be stored: the runner's own two, made in memory, and what the experiment put there. */
-export const createMetadataFiles = (
-  attempt: PreparedAttempt,
-  now: () => number,
-): ((isLast: boolean) => Promise<MetadataFile[]>) => {
+export interface MetadataFiles {
+  /**
+   * Those that changed since they were stored.
+   * @param isLast nobody looks for changes after this
+   */
+  list(isLast: boolean): Promise<MetadataFile[]>;
+  /** Put the document where whoever looks at the directory finds it; what counts goes to the store. */
+  leaveCopy(): void;
+}
+
+export const createMetadataFiles = (attempt: PreparedAttempt, now: () => number): MetadataFiles => {
   const { identity, workspace, document, request } = attempt;
   const scrape = `scrape-host-${identity.accession}.json`;
   const requestFile = `request-host-${identity.accession}.json`;
@@ -51,20 +58,30 @@ export const createMetadataFiles = (
     });
   };
 
-  return async isLast => {
-    const files = await own(isLast);
-    const body = document.serialize();
+  const copy = (body: Buffer): void => {
     try {
       writeFileSync(join(workspace.metadata, scrape), body);
     } catch {
-      // The copy beside the others is for whoever looks at the directory; what counts goes to the store.
+      // Nothing depends on it.
     }
-    files.push(inMemory(scrape, body));
-    // The request does not change: once is enough.
-    if (!isRequestStored) {
-      const copy = Buffer.from(JSON.stringify(withoutCredentials(request.raw)));
-      files.push(inMemory(requestFile, copy, () => (isRequestStored = true)));
-    }
-    return files;
+  };
+
+  return {
+    list: async isLast => {
+      const files = await own(isLast);
+      const body = document.serialize();
+      // Nobody looks at a directory that goes with its attempt, and making a file there is the dearest thing here.
+      if (!isLast || workspace.stays) copy(body);
+      files.push(inMemory(scrape, body));
+      // The request does not change: once is enough.
+      if (!isRequestStored) {
+        const stored = Buffer.from(JSON.stringify(withoutCredentials(request.raw)));
+        files.push(inMemory(requestFile, stored, () => (isRequestStored = true)));
+      }
+      return files;
+    },
+    leaveCopy: () => {
+      copy(document.serialize());
+    },
   };
 };

@@ -163,7 +163,7 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     if (!location) return undefined;
     const { store } = location;
     const sent = await Promise.allSettled(
-      (await metadataFiles(isLast)).map(async ({ name, contentType, read, stored }) => {
+      (await metadataFiles.list(isLast)).map(async ({ name, contentType, read, stored }) => {
         const key = `metadata/${name}`;
         const bytes = await put({ store, key }, artifact.label, patience, async pieces => {
           const file = read();
@@ -176,7 +176,11 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
       }),
     );
     const failed = sent.find(one => one.status === 'rejected');
-    if (failed) throw failed.reason;
+    if (failed) {
+      // The directory may be kept for what could not be stored.
+      metadataFiles.leaveCopy();
+      throw failed.reason;
+    }
     return sent.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
   };
 

@@ -14,6 +14,8 @@ export interface AttemptParts {
   /** Told of the disk that stays taken. */
   readonly keepDisk?: (bytes: number) => void;
   readonly raw?: Readonly<Record<string, unknown>>;
+  /** Whether its directories are left for a developer. */
+  readonly stays?: boolean;
 }
 
 /** An artifact with a key, unpacked, mutable unless it is the workspace. */
@@ -40,7 +42,7 @@ export const makeAttempt = (parts: AttemptParts): PreparedAttempt =>
       amounts: { cores: 1, memoryBytes: 0, diskBytes: parts.diskBytes ?? 0 },
       keepDisk: parts.keepDisk ?? (() => undefined),
     },
-    workspace: createWorkspace({ home: parts.home, key: 'e1' }),
+    workspace: createWorkspace({ home: parts.home, key: 'e1', stays: parts.stays ?? false }),
     document: createDocument({ schemaLogs: true }),
     experimentRecord: noRecord,
   }) as unknown as PreparedAttempt;

@@ -75,7 +75,6 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     unplacedAfterMs: 86_400_000,
     createWorkspace: attempt => createWorkspace({ home: join(home, 'work'), key: attempt.request.key }),
     createDocument: attempt => documentOf(attempt, true, Date.now()),
-    keepWorkspaces: false,
     mostDiskBytes: 0,
     locate: (artifact, { request, delivery }) => locate(artifact, request, delivery.queue.kind, stores),
     locateMetadata: ({ request, delivery }) => locateDatabase(request, delivery.queue.kind, stores),

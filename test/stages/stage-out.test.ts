@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { lastValueFrom, of, Subject, toArray } from 'rxjs';
 import t, { type Test } from 'tap';
 import { AttemptError, StoreError } from '../../lib/errors.ts';
-import type { ObservedAttempt, StoredAttempt } from '../../lib/model/attempt.ts';
+import type { ObservedAttempt, PreparedAttempt, StoredAttempt } from '../../lib/model/attempt.ts';
 import type { Artifact } from '../../lib/model/experiment.ts';
 import { stageOut } from '../../lib/stages/stage-out.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -76,7 +76,33 @@ t.test('the document is stored as it is, the request without credentials, both a
   t.ok(
     store.calls.filter(({ key }) => key.startsWith('metadata/')).every(one => one.contentType === 'application/json'),
   );
-  t.equal(readFileSync(join(attempt.workspace.metadata, scrapeKey.slice(9)), 'utf8'), text(scrapeKey));
+});
+
+const copyIn = ({ workspace }: PreparedAttempt): string | undefined => {
+  const file = join(workspace.metadata, scrapeKey.slice(9));
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+};
+
+t.test('a copy of the document is left for who can look at it', async t => {
+  const going = rig(t);
+  await lastValueFrom(of(ended(going.attempt)).pipe(going.stage));
+  t.equal(copyIn(going.attempt), undefined, 'the directory goes');
+  const staying = rig(t, { stays: true });
+  await lastValueFrom(of(ended(staying.attempt)).pipe(staying.stage));
+  t.equal(copyIn(staying.attempt), staying.store.objects.get(scrapeKey)?.toString());
+  const running = rig(t);
+  const { observed$, subscription } = drive(t, running.stage);
+  observed$.next(running.attempt);
+  await eventually(() => assert.ok(running.names().includes('checkpointed')));
+  t.equal(copyIn(running.attempt), running.store.objects.get(scrapeKey)?.toString());
+  subscription.unsubscribe();
+  const refused = rig(t);
+  refused.store.script = ({ key }) => {
+    if (key === scrapeKey) throw new StoreError('denied', 'no');
+  };
+  await t.rejects(lastValueFrom(of(ended(refused.attempt)).pipe(refused.stage)));
+  const kept = join(refused.attempt.workspace.home, 'unstored/host-abcdef-123456/_metadata');
+  t.same(readdirSync(kept), [scrapeKey.slice(9)], 'with what could not be stored');
 });
 
 t.test('files that the experiment put into _metadata go up one by one', async t => {

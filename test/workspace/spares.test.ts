@@ -141,6 +141,60 @@ t.test('an attempt leaves its untouched directories to the next one', async t =>
   t.notOk(now.includes(touched));
 });
 
+t.test('the root of an untouched attempt serves the next one, with its own directory', async t => {
+  const home = t.testdir();
+  const spares = await openSpares(home);
+  const first = createWorkspace({ home, key: 'a', spares });
+  const keep = first.mark();
+  const roots = [first.root, first.runner].map(inodeOf);
+  await new Promise(resolve => setTimeout(resolve, 20));
+  writeFileSync(first.outputFile, 'what it printed');
+  keep();
+  writeFileSync(join(first.runner, 'status'), 'of the runner, after its end');
+  mkdirSync(join(first.root, 'an artifact'));
+  await first.remove();
+  t.notOk(existsSync(first.root));
+  const second = createWorkspace({ home, key: 'a', spares });
+  t.equal(second.root, first.root);
+  t.strictSame([second.root, second.runner].map(inodeOf), roots);
+  t.strictSame(readdirSync(second.root).sort(), ['_metadata', '_runner', 'output', 'workspace']);
+  t.strictSame(readdirSync(second.runner), ['tmp']);
+  t.strictSame(readdirSync(second.output), []);
+});
+
+for (const where of ['root', 'runner'] as const) {
+  t.test(`a program that wrote into ${where} leaves it to nobody`, async t => {
+    const home = t.testdir();
+    const spares = await openSpares(home);
+    const first = createWorkspace({ home, key: 'a', spares });
+    const keep = first.mark();
+    await new Promise(resolve => setTimeout(resolve, 20));
+    writeFileSync(join(first[where], 'planted'), '');
+    keep();
+    await first.remove();
+    t.notOk(existsSync(first.root));
+    const kept = readdirSync(spares.directory, { recursive: true }).map(String);
+    t.strictSame(
+      kept.filter(path => /_runner|planted/.test(path)),
+      [],
+    );
+  });
+}
+
+t.test('a spare root takes no place that is taken', async t => {
+  const home = t.testdir();
+  const spares = await openSpares(home);
+  const first = createWorkspace({ home, key: 'a', spares });
+  first.mark()();
+  await first.remove();
+  mkdirSync(join(first.root, 'of another runner'), { recursive: true });
+  mkdirSync(first.root.replace(/\.0$/, '.1'));
+  writeFileSync(first.root.replace(/\.0$/, '.2'), 'a file');
+  t.throws(() => spares.make(first.root, ['_runner']), { code: 'ENOTEMPTY' });
+  t.throws(() => spares.make(first.root.replace(/\.0$/, '.2'), ['_runner']), { code: 'ENOTDIR' });
+  t.equal(createWorkspace({ home, key: 'a', spares }).root, first.root.replace(/\.0$/, '.3'));
+});
+
 t.test('an attempt of which something still runs leaves nothing', async t => {
   const home = t.testdir();
   const spares = await openSpares(home);
