@@ -9,6 +9,13 @@ export const ackTag = (channel: Channel, tag: number): void => {
   channel.ack(deliveryOf(tag));
 };
 
+/**
+ * The copies that this session holds now. To be asked in the turn that uses them: meanwhile one may be settled, and what is
+ * acknowledged twice ends the channel.
+ */
+const copiesOn = (session: LeaseSession, entries: readonly LeaseEntry[]) =>
+  entries.flatMap(entry => (entry.copy?.session === session ? [{ entry, tag: entry.copy.tag }] : []));
+
 /** The leases of one runner, and what becomes of the copies that come in. A failure of a session ends it, and is heard there. */
 export class LeaseBook {
   readonly #entries = new Map<string, LeaseEntry>();
@@ -62,20 +69,21 @@ export class LeaseBook {
 
   /** Put a fresh copy in the place of each that we hold: its time to live begins anew, and so does the broker's patience. */
   async renew(session: LeaseSession, entries: readonly LeaseEntry[] = this.entries): Promise<void> {
-    const due = entries.flatMap(entry => (entry.copy?.session === session ? [{ entry, tag: entry.copy.tag }] : []));
-    if (due.length === 0) return;
+    if (!entries.some(({ copy }) => copy?.session === session)) return;
+    const renewed: LeaseEntry[] = [];
     await session
       .transact(channel => {
-        for (const { entry, tag } of due) {
+        for (const { entry, tag } of copiesOn(session, entries)) {
           entry.copy = undefined;
           entry.turn += 1;
           publishLease(channel, entry);
           ackTag(channel, tag);
+          renewed.push(entry);
         }
       })
       .then(
         () => {
-          for (const { entry } of due) entry.renewedAtMs = performance.now();
+          for (const entry of renewed) entry.renewedAtMs = performance.now();
         },
         () => undefined,
       );
@@ -106,12 +114,9 @@ export class LeaseBook {
 
   /** Send home, counted, whatever is held. */
   async returnAll(session: LeaseSession): Promise<void> {
-    const held = this.entries.flatMap(entry =>
-      entry.copy?.session === session ? [{ entry, tag: entry.copy.tag }] : [],
-    );
-    if (held.length === 0) return;
+    if (!this.entries.some(({ copy }) => copy?.session === session)) return;
     await session.transact(channel => {
-      for (const { entry, tag } of held) {
+      for (const { entry, tag } of copiesOn(session, this.entries)) {
         const { body: content, properties, queue, headers } = entry.parts;
         const counted = { ...properties, headers };
         publishHome(channel, queue, { content, properties }, originalHeaders(headers), originalExpiration(counted));

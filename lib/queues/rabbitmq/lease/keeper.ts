@@ -239,6 +239,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
           // Whoever gets the message next may run it at once.
           if (burst) await orAborted(unlocked, signal);
           for (let copy = await entry.awaitCopy(signal); copy; copy = await entry.awaitCopy(signal)) {
+            // A renewal may have had it in the meantime.
+            if (entry.copy !== copy) continue;
             const { session, tag } = copy;
             entry.copy = undefined;
             entry.uncertain = true;
