@@ -85,7 +85,8 @@ const take = async (
   let mayBeFirst = attempt.identity.number === 1;
   for (;;) {
     const found = mayBeFirst ? undefined : await readFence(place, signal);
-    await begun;
+    // What stands there is judged when the queue has said that nobody else runs it.
+    if (!mayBeFirst) await begun;
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());
@@ -104,7 +105,10 @@ const take = async (
 const isRefusal = (error: unknown): boolean =>
   error instanceof AttemptError && (error.code === 'already-done' || error.code === 'duplicate');
 
-/** First the queue, which knows who else runs it: a duplicate must not put its mark over that of the attempt that runs. */
+/**
+ * The queue knows who else runs it, so a duplicate must not put its mark over that of the attempt that runs. Where nothing stands yet a
+ * mark does no harm: whoever has the same number takes it over.
+ */
 const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void> => {
   const { delivery, identity, request, record, signal } = attempt;
   const begun = delivery.begin(identity.number, request.key).then(() => {

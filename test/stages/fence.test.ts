@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { lastValueFrom, mergeMap, of, throwError, type OperatorFunction } from 'rxjs';
@@ -11,6 +12,7 @@ import { standBack } from '../../lib/stages/stand-back.ts';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { gate } from '../helpers/gate.ts';
 import { ended, makeAttempt } from '../helpers/make-attempt.ts';
 
@@ -79,6 +81,35 @@ t.test('an attempt that its queue refuses leaves the mark of the one that runs',
   const begin = () => Promise.reject(new AttemptError('duplicate', 'another attempt of it runs'));
   await t.rejects(ready(attempt({ accession: 'twin', begin })), { code: 'duplicate' });
   t.match(await mark(), { accession: 'one' });
+});
+
+t.test('a first attempt marks beside what it says to its queue, a later one after it', async t => {
+  const { attempt, ready, mark } = rig(t);
+  const said = gate();
+  const first = ready(attempt({ begin: () => said.wait() }));
+  await eventually(async () => assert.equal((await mark()).accession, 'one'));
+  said.open();
+  await first;
+  const again = gate();
+  const second = ready(attempt({ number: 2, accession: 'two', begin: () => again.wait() }));
+  await new Promise(resolve => setTimeout(resolve, 50));
+  t.equal((await mark()).accession, 'one');
+  again.open();
+  await second;
+  t.equal((await mark()).accession, 'two');
+});
+
+t.test("a twin that marked first and was refused is in nobody's way", async t => {
+  const { attempt, ready, mark } = rig(t);
+  const refused = gate();
+  const begin = () => refused.wait().then(() => Promise.reject(new AttemptError('duplicate', 'another one runs')));
+  const twin = ready(attempt({ accession: 'twin', begin }));
+  await eventually(async () => assert.equal((await mark()).accession, 'twin'));
+  await ready(attempt());
+  t.equal((await mark()).accession, 'one');
+  refused.open();
+  await t.rejects(twin, { code: 'duplicate' });
+  t.equal((await mark()).accession, 'one');
 });
 
 t.test('a failure to get it ready is told when it is known whether the attempt began', async t => {
