@@ -6,7 +6,7 @@ import { createLauncher, type Launcher } from './launcher.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs } from './program.ts';
 import { commandAs, handOver, type RunAs } from './run-as.ts';
-import { createSpareShell } from './shells.ts';
+import { createSpareShells } from './spare-shells.ts';
 
 export interface ConfinedSettings {
   /** Control groups and the watch. */
@@ -20,6 +20,8 @@ export interface ConfinedSettings {
   readonly kill: AbortSignal;
   readonly emit: Emit;
   readonly now: () => number;
+  /** A Python of version 3.8 or newer, where there is one, that starts processes for this one. */
+  readonly python?: (() => Promise<string | undefined>) | undefined;
 }
 
 /** Programs of attempts on this machine, each within the limits of its grant. */
@@ -44,7 +46,7 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
 /** How experiments of this machine are started, held within their limits and ended, whatever makes their program. */
 export const createConfined = (use: ConfinedSettings): Confined => {
   const { runAs, emit } = use;
-  const shells = createSpareShell(use.now);
+  const shells = createSpareShells(use);
 
   const launcherFor = (attempt: PreparedAttempt): Launcher => {
     const { record, grant, workspace } = attempt;

@@ -3,7 +3,7 @@ import type { Command } from '../model/attempt.ts';
 import { textOf } from '../resources/cgroups/files.ts';
 import type { Confinement } from './confinement.ts';
 import { becomeScript, confineScript } from './launch-script.ts';
-import { isAlive, type Shell } from './shells.ts';
+import type { Shell } from './shells.ts';
 
 /**
  * A process that waits within the limits of a run to become its program: moving it into control groups takes some milliseconds, in
@@ -33,17 +33,17 @@ const scoreOfExperiments = (): number => {
 
 /** Let a shell join the groups of a run, and wait. */
 export const createLauncher = (shell: Shell, confinement: Confinement): Launcher => {
-  const { stdin, stdout, stderr } = shell.child;
+  const { stdin, stdout, stderr } = shell;
   stdin.write(confineScript(scoreOfExperiments(), confinement.group?.joins ?? []));
   let isOver = false;
   return {
     shell,
     confinement,
     get isWaiting() {
-      return !isOver && isAlive(shell);
+      return !isOver && shell.isAlive;
     },
     launch: async ({ file, ...command }) => {
-      if (shell.child.pid === undefined) throw await shell.failed;
+      if (shell.pid === undefined) throw await shell.failed;
       // The shell would tell of these in its own words, and with an exit code that programs use as well.
       for (const needed of [command.cwd, file]) accessSync(needed, constants.X_OK);
       isOver = true;

@@ -60,11 +60,13 @@ export interface ProcessTree {
  * @param marker `NAME=value` in the environment of the leader, and so of what it starts
  * @param group the control group that the leader joined: whoever is in it belongs to it. Who left it (root can) is found by the
  * rest.
+ * @param starter process id of what started the leader
  */
 export const createProcessTree = (
   leader: number,
   marker: string,
   group?: Pick<ControlGroup, 'members' | 'kill'>,
+  starter: number = process.pid,
 ): ProcessTree => {
   const isMarked = (pid: number): boolean | undefined => {
     // Reading an environment waits for a process that forks, which may itself wait long for its turn: those that a group holds
@@ -75,11 +77,12 @@ export const createProcessTree = (
     return environ === '' ? undefined : `\0${environ ?? ''}`.includes(`\0${marker}\0`);
   };
 
+  const ours = new Set([process.pid, starter]);
   /** Nothing that it started is older than itself. */
   const bornAt = statusOf(leader)?.started ?? 0;
-  /** Kernel threads have no environment; nor has a shell that stands by, which only the runner itself can have started. */
+  /** Kernel threads have no environment; nor has a shell that stands by, or who started that. */
   const isStranger = ({ parent }: ProcessStatus): boolean =>
-    parent === kernelThreads || parent === 0 || (parent === process.pid && process.pid !== 1);
+    parent === kernelThreads || parent === 0 || (ours.has(parent) && parent !== 1);
 
   /** Who was seen to belong to it: a child whose parent has gone in the meantime still does. */
   const known = new Map<number, number>();

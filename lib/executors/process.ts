@@ -1,11 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { AttemptError, messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
 import type { Exceeded, Exit } from '../model/outcome.ts';
 import type { Launcher } from './launcher.ts';
 import { createProcessTree } from './process-tree.ts';
+import { startedBy, type Ended, type Started } from './shells.ts';
 import { listenForStops, longestTimerMs } from './stops.ts';
 
 /** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
@@ -45,18 +45,13 @@ const startError = (file: string, error: unknown): AttemptError => {
   );
 };
 
-const startAlone = ({ file, args, cwd, env }: Command) => {
+const startAlone = ({ file, args, cwd, env }: Command): Started => {
   try {
-    return spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    return { ...startedBy(child), stdout: child.stdout, stderr: child.stderr };
   } catch (error) {
     throw startError(file, error);
   }
-};
-
-/** Why there is no process. */
-const failureOf = async (child: ChildProcess): Promise<unknown> => {
-  const [error] = (await once(child, 'error').catch((thrown: unknown) => [thrown])) as [unknown];
-  return error;
 };
 
 /**
@@ -72,18 +67,18 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   const startedAtMs = now();
   const bornAtMs = launcher?.shell.startedAtMs ?? startedAtMs;
   const confinement = launcher?.confinement;
-  const child = launcher?.shell.child ?? startAlone(command);
-  const { pid } = child;
+  const started = launcher?.shell ?? startAlone(command);
+  const { pid, stdout, stderr } = started;
   try {
     await launcher?.launch(command);
-    if (pid === undefined) throw await failureOf(child);
+    if (pid === undefined) throw await started.failed;
   } catch (error) {
     launcher?.discard();
     throw startError(command.file, error);
   }
 
-  const tree = createProcessTree(pid, marker, confinement?.group);
-  const main = Promise.withResolvers<Pick<Exit, 'code' | 'signal'>>();
+  const tree = createProcessTree(pid, marker, confinement?.group, launcher?.shell.parent);
+  const main = Promise.withResolvers<Ended>();
   let stopping = false;
   let killing: Promise<void> | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
@@ -159,9 +154,6 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   };
 
   confinement?.watch(() => tree.members(), onExceeded);
-  child.once('exit', (code, endedBy) => {
-    main.resolve({ code, signal: endedBy });
-  });
-  child.on('error', () => undefined);
-  return { pid, startedAtMs, stdout: child.stdout, stderr: child.stderr, exit: supervise(), stop: stops.stop };
+  void started.ended.then(main.resolve);
+  return { pid, startedAtMs, stdout, stderr, exit: supervise(), stop: stops.stop };
 };

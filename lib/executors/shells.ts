@@ -1,62 +1,69 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 
-/** A shell in a session of its own that does what it reads. It ends with its input, so with this runner as well. */
-export interface Shell {
-  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  /** Wall clock, ms: nothing that it started is older. */
-  readonly startedAtMs: number;
-  /** Resolves with the reason where it could not be started. */
-  readonly failed: Promise<Error>;
+/** How a process ended; both null where nobody can tell any more. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
-/** Whether it runs. */
-export const isAlive = ({ child }: Shell): boolean =>
-  child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+/** A process that was started in a session of its own. */
+export interface Started {
+  /** Undefined where it could not be started. */
+  readonly pid: number | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves with the reason where it could not be started. */
+  readonly failed: Promise<Error>;
+  readonly ended: Promise<Ended>;
+}
+
+/** A shell that does what it reads. It ends with its input, so with this runner as well. */
+export interface Shell extends Started {
+  readonly stdin: Writable;
+  /** Process id of who started it. */
+  readonly parent: number;
+  /** Wall clock, ms: nothing that it started is older. */
+  readonly startedAtMs: number;
+  /** Whether it runs. */
+  readonly isAlive: boolean;
+  /** Whether it keeps this process from ending. */
+  hold(isHeld: boolean): void;
+}
+
+/** What a child of this process tells of itself. */
+export const startedBy = (child: ChildProcess): Pick<Started, 'pid' | 'failed' | 'ended'> => ({
+  pid: child.pid,
+  failed: new Promise<Error>(resolve => child.on('error', resolve)),
+  ended: new Promise<Ended>(resolve => {
+    child.once('exit', (code, signal) => {
+      resolve({ code, signal });
+    });
+  }),
+});
 
 /** Start one, with an empty environment. Errors: those of spawn that come at once. */
 export const startShell = (now: () => number): Shell => {
   const startedAtMs = now();
   const child = spawn('/bin/sh', [], { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  const failed = new Promise<Error>(resolve => child.on('error', resolve));
+  const { stdin, stdout, stderr } = child;
   // It may be gone before it has read everything, which its exit tells.
-  child.stdin.on('error', () => undefined);
-  return { child, startedAtMs, failed };
-};
-
-/** Whether it keeps this process from ending. */
-const hold = ({ child }: Shell, isHeld: boolean): void => {
-  const how = isHeld ? 'ref' : 'unref';
-  child[how]();
-  for (const stream of child.stdio) (stream as Socket | null)?.[how]();
-};
-
-/** A shell that is started before it is needed: the event loop stands still for some milliseconds while a process is started. */
-export interface SpareShell {
-  /** The one that stands by, or a new one. Errors: as startShell. */
-  take(): Shell;
-  /** Have one stand by; tried again the next time where that fails. */
-  refill(): void;
-}
-
-export const createSpareShell = (now: () => number): SpareShell => {
-  let spare: Shell | undefined;
+  stdin.on('error', () => undefined);
   return {
-    take: () => {
-      const shell = spare && isAlive(spare) ? spare : startShell(now);
-      spare = undefined;
-      hold(shell, true);
-      return shell;
+    ...startedBy(child),
+    stdin,
+    stdout,
+    stderr,
+    parent: process.pid,
+    startedAtMs,
+    get isAlive() {
+      return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
     },
-    refill: () => {
-      if (spare && isAlive(spare)) return;
-      try {
-        spare = startShell(now);
-        hold(spare, false);
-      } catch {
-        spare = undefined;
-      }
+    hold: isHeld => {
+      const how = isHeld ? 'ref' : 'unref';
+      child[how]();
+      for (const stream of [stdin, stdout, stderr]) (stream as Socket)[how]();
     },
   };
 };

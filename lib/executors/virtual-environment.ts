@@ -5,6 +5,7 @@ import { createConfined, type ConfinedSettings } from './confined.ts';
 import type { Environment, Environments } from './environments/environments.ts';
 import type { Launcher } from './launcher.ts';
 import type { Executor } from './executor.ts';
+import { forksWith } from './fork-server.ts';
 import { experimentEnv } from './experiment-env.ts';
 import { imageOf } from './image.ts';
 import { installerEnv } from './installer-env.ts';
@@ -71,9 +72,9 @@ const isOnlyToBuild = (request: Request): boolean =>
  */
 export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings): Executor => {
   const { emit, now } = use;
-  const confined = createConfined(use);
   const privateEnvironments = createSpareEnvironments(use.spares);
   const choose = createInterpreterChoice(() => use.findInterpreters(use.runnerEnv, use.runAs), now);
+  const confined = createConfined({ ...use, python: async () => forksWith(await choose(undefined)) });
 
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();

@@ -44,6 +44,10 @@ export const endOfRun = (exit: Exit, stopReason?: unknown, writeFailure?: NodeJS
     return { cause, message: `writing output/output failed: ${writeFailure?.message}`, exit };
   }
   if (cause !== undefined) return { cause, message: stoppedWords(cause, stopReason), exit };
+  if (exit.signal === null && exit.code === null) {
+    const message = 'nobody can tell how it ended: what had started it for the runner is gone';
+    return { cause: 'internal', message, exit };
+  }
   if (exit.signal !== null) return { cause: 'killed', message: `killed by ${exit.signal}${refusedWords(exit)}`, exit };
   if (exit.code === 0) return { cause: 'completed', message: 'exited with code 0', exit };
   return { cause: 'exited', message: `exited with code ${exit.code}${refusedWords(exit)}`, exit };

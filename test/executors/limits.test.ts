@@ -186,7 +186,7 @@ t.test('who waits to become a program ends without a trace when it is not needed
   launcher.discard();
   t.notOk(launcher.isWaiting);
   await eventually(() => {
-    assert.ok(!isAlive(launcher.shell.child.pid ?? 0));
+    assert.ok(!isAlive(launcher.shell.pid ?? 0));
     assert.ok(!confinement.group?.joins.some(existsSync));
   });
 });
