@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Subject, filter, firstValueFrom, timeout, take, toArray, type Observable } from 'rxjs';
 
@@ -51,6 +51,18 @@ export class RunnerProcess {
     this.#events.subscribe({ error: () => undefined });
   }
 
+  #ownProcesses(): number[] {
+    const { pid } = this;
+    const children = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8')
+      .trim()
+      .split(' ');
+    const isForkServer = (child: string): boolean =>
+      child !== '' &&
+      existsSync(`/proc/${child}`) &&
+      readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('fork-server.py');
+    return [pid, ...children.filter(isForkServer).map(Number)];
+  }
+
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error('the runner did not start');
     return this.#child.pid;
@@ -65,19 +77,21 @@ export class RunnerProcess {
     return firstValueFrom(this.#events.pipe(filter(matches), take(count), toArray(), timeout(timeoutMs)));
   }
 
-  /** Resident memory in bytes, from /proc. */
+  /** Resident memory in bytes, from /proc, its fork server's included. */
   get residentBytes(): number {
-    const kib = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(this.pid)}/status`, 'utf8'))?.[1];
-    return Number(kib) * 1024;
+    const bytes = (pid: number): number =>
+      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1]) * 1024;
+    return this.#ownProcesses().reduce((sum, pid) => sum + bytes(pid), 0);
   }
 
-  /** CPU time used so far, seconds, user and system. */
+  /** CPU time used so far, seconds, user and system, its fork server's included; not what it started. */
   get cpuSeconds(): number {
-    const fields =
-      readFileSync(`/proc/${String(this.pid)}/stat`, 'utf8')
-        .split(') ')[1]
-        ?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    const seconds = (pid: number): number => {
+      const text = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+      const fields = text.slice(text.lastIndexOf(') ') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / 100;
+    };
+    return this.#ownProcesses().reduce((sum, pid) => sum + seconds(pid), 0);
   }
 
   /** What it wrote on stderr so far. */
