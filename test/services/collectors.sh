@@ -29,10 +29,7 @@ YAML
 
 install() {
   need_debian_packages rsyslog
-  if [ ! -d "$RUNNER_TEST_CACHE/otelcol-$version" ]; then
-    command -v go >/dev/null || die 'needs Go to build the OpenTelemetry collector; there is no go on PATH'
-  fi
-  make_once "otelcol-$version" build
+  make_with_go otelcol-$version 'build the OpenTelemetry collector' build
 }
 
 start() {

@@ -121,6 +121,12 @@ make_once() {
   ) 9>"$RUNNER_TEST_CACHE/$1.lock"
 }
 
+# make_with_go NAME PURPOSE COMMAND...: make_once by a command that needs Go; says what it is needed for where there is none.
+make_with_go() {
+  [ -d "$RUNNER_TEST_CACHE/$1" ] || command -v go >/dev/null || die "needs Go to $2; there is no go on PATH"
+  make_once "$1" "${@:3}"
+}
+
 # A Python that can make environments: the first that answers (a version manager's shim may not).
 find_python() { # PYTHON-NAMES...
   local python

@@ -32,8 +32,7 @@ build_kubernetes() { # PROGRAM...
 install_kubernetes() {
   local name=$1-$kubernetes_version
   need_debian_packages etcd-server openssl curl
-  [ -d "$RUNNER_TEST_CACHE/$name" ] || command -v go >/dev/null || die "needs Go to build ${*:2}; there is no go on PATH"
-  make_once "$name" build_kubernetes "${@:2}"
+  make_with_go "$name" "build ${*:2}" build_kubernetes "${@:2}"
 }
 
 # start_api ADDRESS PORT ETCD-PORT SERVICES ARGUMENTS...: with an administrator, whose access is in $home/kubeconfig. SERVICES are the

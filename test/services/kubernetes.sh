@@ -15,8 +15,7 @@ fetch_keda_types() {
 
 install() {
   install_kubernetes kube-apiserver kube-apiserver
-  [ -d "$RUNNER_TEST_CACHE/keda-types-$keda" ] || command -v go >/dev/null || die "needs Go to fetch KEDA's types; there is no go on PATH"
-  make_once keda-types-$keda fetch_keda_types
+  make_with_go keda-types-$keda "fetch KEDA's types" fetch_keda_types
 }
 
 start() {

@@ -12,10 +12,7 @@ build() {
 
 install() {
   need_debian_packages curl
-  if [ ! -d "$RUNNER_TEST_CACHE/minio-$version" ]; then
-    command -v go >/dev/null || die 'needs Go to build MinIO (an S3 server); there is no go on PATH'
-  fi
-  make_once minio-$version build
+  make_with_go minio-$version 'build MinIO (an S3 server)' build
 }
 
 start() {

@@ -41,10 +41,7 @@ GO
 }
 
 install() {
-  if [ ! -d "$RUNNER_TEST_CACHE/pubsub-$version" ]; then
-    command -v go >/dev/null || die 'needs Go to build a Pub/Sub server; there is no go on PATH'
-  fi
-  make_once pubsub-$version build
+  make_with_go pubsub-$version 'build a Pub/Sub server' build
 }
 
 start() {

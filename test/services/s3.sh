@@ -13,10 +13,7 @@ build() {
 
 install() {
   need_debian_packages curl openssl
-  if [ ! -d "$RUNNER_TEST_CACHE/versitygw-$version" ]; then
-    command -v go >/dev/null || die 'needs Go to build versitygw (an S3 server); there is no go on PATH'
-  fi
-  make_once versitygw-$version build
+  make_with_go versitygw-$version 'build versitygw (an S3 server)' build
 }
 
 # An authority, and what it certifies: the server, and a client.
