@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants as files, openSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sleep } from '../flow/wait.ts';
 import { statusOf } from '../resources/process-status.ts';
 import type { Interpreter } from './interpreters.ts';
 import type { Ended, Shell } from './shells.ts';
+import { signalOf } from './signal-of.ts';
 
 /** A small process that starts shells: to fork this one takes ten times as long, and holds up the event loop. */
 export interface ForkServer {
@@ -20,25 +20,16 @@ export interface ForkServer {
   start(): Promise<Shell>;
 }
 
-/** A shell that is under way, or lives. */
-interface Known {
-  readonly end: (how: Ended) => void;
-  readonly shell: Shell;
-}
-
-const signalOf = (number: number): NodeJS.Signals | null =>
-  (Object.entries(constants.signals).find(([, one]) => one === number)?.[0] ?? null) as NodeJS.Signals | null;
-
-const endedBy = (code: number): Ended => (code < 0 ? { code: null, signal: signalOf(-code) } : { code, signal: null });
+const endedBy = (code: number): Ended =>
+  code < 0 ? { code: null, signal: signalOf(-code) ?? null } : { code, signal: null };
 
 const unknownEnd: Ended = { code: null, signal: null };
 const lookEveryMs = 100;
 
 /** Nobody can tell how a process ended whose parent is gone; that it has, /proc tells. */
-const gone = async (pid: number): Promise<Ended> => {
+const untilGone = async (pid: number): Promise<void> => {
   const started = statusOf(pid)?.started;
   while (started !== undefined && statusOf(pid)?.started === started) await sleep(lookEveryMs);
-  return unknownEnd;
 };
 
 /** Where an interpreter can be a fork server (os.posix_spawn came with 3.8), its path. */
@@ -62,7 +53,8 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
   const { pid: parent, stdin, stdout } = server;
   let isRunning = parent !== undefined;
   const asked: PromiseWithResolvers<Shell>[] = [];
-  const known = new Map<number, Known>();
+  /** Shells that live, and who is told of their end. */
+  const known = new Map<number, (how: Ended) => void>();
   /** What this process waits for: shells that are asked for, and the ends of those that it uses. */
   const held = new Set<unknown>();
 
@@ -75,7 +67,7 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
   };
   const end = (pid: number, how: Ended): void => {
     hold(pid, false);
-    known.get(pid)?.end(how);
+    known.get(pid)?.(how);
     known.delete(pid);
   };
   /** Who asked first. */
@@ -89,7 +81,7 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
     isRunning = false;
     stdin.destroy();
     for (let one = answered(); one; one = answered()) one.reject(why);
-    for (const pid of known.keys()) void gone(pid).then(how => end(pid, how));
+    for (const pid of known.keys()) void untilGone(pid).then(() => end(pid, unknownEnd));
   };
 
   /** Our end of a pipe: the other one is the shell's, and the server lets go of its own when we say that we have it. */
@@ -127,7 +119,7 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
         for (const stream of Object.values(streams)) stream[isHeld ? 'ref' : 'unref']();
       },
     };
-    known.set(pid, { shell, end: ended.resolve });
+    known.set(pid, ended.resolve);
     shell.hold(false);
     return shell;
   };

@@ -70,7 +70,7 @@ export const openSpares = async (home: string): Promise<Spares> => {
   const made = (inner: readonly string[]): Spare => {
     const path = nextPlace();
     for (const one of withItself(path, inner)) mkdirSync(one);
-    return { path, marks: new Map() };
+    return { path, marks: marksOf(path, inner) };
   };
   const taken = (found: Spare[]): Spare | undefined => {
     for (let spare = found.pop(); spare; spare = found.pop()) if (isUsable(spare)) return spare;
@@ -97,10 +97,8 @@ export const openSpares = async (home: string): Promise<Spares> => {
       const all = withItself(path, inner);
       if (found.length >= most || !isUntouched(path, mark) || !all.every(sameOwner)) return;
       if (inner.length === 0) await emptyTree(path);
-      for (const name of inner.length === 0 ? [] : readdirSync(path)) {
-        const clear = inner.includes(name) ? emptyTree : removeTree;
-        await clear(join(path, name));
-      }
+      else
+        for (const name of readdirSync(path)) await (inner.includes(name) ? emptyTree : removeTree)(join(path, name));
       for (const one of all) if (lstatSync(one).mode !== mode) chmodSync(one, mode & 0o7777);
       const place = nextPlace();
       renameSync(path, place);

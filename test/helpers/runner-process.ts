@@ -1,8 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Subject, filter, firstValueFrom, timeout, take, toArray, type Observable } from 'rxjs';
+import { textOf } from '../../lib/resources/cgroups/files.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 
@@ -56,10 +57,7 @@ export class RunnerProcess {
     const children = readFileSync(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8')
       .trim()
       .split(' ');
-    const isForkServer = (child: string): boolean =>
-      child !== '' &&
-      existsSync(`/proc/${child}`) &&
-      readFileSync(`/proc/${child}/cmdline`, 'latin1').includes('fork-server.py');
+    const isForkServer = (child: string): boolean => textOf(`/proc/${child}/cmdline`).includes('fork-server.py');
     return [pid, ...children.filter(isForkServer).map(Number)];
   }
 

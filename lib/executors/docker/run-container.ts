@@ -1,10 +1,10 @@
-import { constants } from 'node:os';
 import { PassThrough, type Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
 import type { Run } from '../../model/attempt.ts';
 import type { Cause, Exceeded, Exit, Usage } from '../../model/outcome.ts';
+import { signalOf } from '../signal-of.ts';
 import { listenForStops, longestTimerMs } from '../stops.ts';
 import { demux } from './demux.ts';
 import { engineFault, statusOf, whenBack } from './engine.ts';
@@ -33,10 +33,6 @@ export interface ContainerRunSettings {
 
 /** What is still in the engine's hands when the program has ended comes within this time. */
 const lastOutputMs = 10_000;
-
-/** 128 and the number of a signal, as shells and engines tell it. */
-const signalOf = (code: number): NodeJS.Signals | undefined =>
-  (Object.entries(constants.signals) as [NodeJS.Signals, number][]).find(([, number]) => number === code - 128)?.[0];
 
 /** Why a container could not be started, by the engine's words. */
 const startFailure = (error: unknown): Error => {
@@ -118,7 +114,8 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
     letGo.abort();
     source.destroy();
     const [{ diskPeakBytes: diskBytes }] = await Promise.all([disk.end(), use.afterwards()]);
-    const endedBy = code === null ? 'SIGKILL' : signalOf(code);
+    // 128 and the number of a signal, as shells and engines tell it.
+    const endedBy = code === null ? 'SIGKILL' : signalOf(code - 128);
     const why = stops.cause ?? cause;
     const seen = stats.end();
     const isOut = why === 'out-of-memory';
