@@ -47,9 +47,8 @@ export const submitDemo = async (queueRoot: string, storeRoot: string): Promise<
 };
 
 const upload = async (name: string, bucket: string): Promise<string> => {
-  const packed = await packDirectory(join(packageRoot, 'fixtures/demo', name), '.tar');
-  if (!packed) throw new Error(`the demo's program is missing [name=${name}]`);
-  const archive = Buffer.isBuffer(packed) ? packed : Buffer.concat((await packed.toArray()) as Buffer[]);
+  const archive = await packDirectory(join(packageRoot, 'fixtures/demo', name), '.tar');
+  if (!Buffer.isBuffer(archive)) throw new Error(`the demo's program is missing, or large [name=${name}]`);
   const key = `blobstore/${createHash('sha256').update(archive).digest('hex')}.tar`;
   await mkdir(bucket, { recursive: true });
   await createDirectoryStore({ root: bucket }).put(key, archive);

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { OptionsError } from '../../lib/errors.ts';
+import type { Pieces } from '../../lib/flow/pieces.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
 import { listDirectory } from '../../lib/workspace/list-directory.ts';
 import { archiveBytesOf, packDirectory } from '../../lib/workspace/pack.ts';
@@ -14,18 +13,20 @@ import type { TransferBar } from './transfer-bar.ts';
 const keyOf = (hash: string): string => `blobstore/${hash}.tar`;
 
 /** Packed into a file first: its hash is its key, and a stream that is read twice could give two different archives. */
-const storeLarge = async (packed: Readable, artifacts: ObjectStore, bar: TransferBar): Promise<string> => {
+const storeLarge = async (packed: Pieces, artifacts: ObjectStore, bar: TransferBar): Promise<string> => {
   const directory = await mkdtemp(join(tmpdir(), 'studioml-submit-'));
   try {
     const file = join(directory, 'workspace.tar');
     const hash = createHash('sha256');
-    const hashed = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-      for await (const chunk of chunks) {
-        hash.update(chunk);
-        yield chunk;
+    const handle = await open(file, 'wx');
+    try {
+      for await (const piece of packed) {
+        hash.update(piece);
+        await handle.writeFile(piece);
       }
-    };
-    await pipeline(packed, hashed, createWriteStream(file));
+    } finally {
+      await handle.close();
+    }
     bar.clear();
     const key = keyOf(hash.digest('hex'));
     const { size } = await stat(file);

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import type { BigIntStats, Dirent } from 'node:fs';
 import { link, lstat, mkdir, open, opendir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { StoreError } from '../errors.ts';
+import { closeUnread, piecesUntil, type Pieces } from '../flow/pieces.ts';
 import { directoryError, isFileSystemError } from './directory-errors.ts';
 import { withLockFile } from './directory-lock.ts';
 import { isWithin, pathOfKey, realPathOf } from './directory-paths.ts';
@@ -100,9 +99,15 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
     });
   };
 
-  const write = async (draft: string, body: Buffer | Readable, signal: AbortSignal | undefined): Promise<void> => {
-    if (Buffer.isBuffer(body)) await writeFile(draft, body, { flag: 'wx', signal });
-    else await pipeline(body, createWriteStream(draft, { flags: 'wx' }), { signal });
+  const write = async (draft: string, body: Buffer | Pieces, signal: AbortSignal | undefined): Promise<void> => {
+    if (Buffer.isBuffer(body)) return writeFile(draft, body, { flag: 'wx', signal });
+    const handle = await open(draft, 'wx');
+    try {
+      // Each is written where the one before it ends.
+      for await (const piece of piecesUntil(body, signal)) await handle.writeFile(piece);
+    } finally {
+      await handle.close();
+    }
   };
 
   async function* list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo> {
@@ -167,7 +172,7 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
             await rm(draft, { force: true });
           }
         } finally {
-          if (!Buffer.isBuffer(body)) body.destroy();
+          closeUnread(body);
         }
       }),
     list,

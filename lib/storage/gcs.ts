@@ -1,4 +1,5 @@
 import { isStoreError, StoreError } from '../errors.ts';
+import { closeUnread, type Pieces } from '../flow/pieces.ts';
 import { orAborted } from '../flow/wait.ts';
 import { gcsClientFor, type GcsCredentials } from './gcs/clients.ts';
 import { gcsErrorOf } from './gcs/errors.ts';
@@ -61,16 +62,27 @@ export const createGcsStore = ({ bucket, credentials, endpoint, idleMs = 60_000 
       }),
     put: async (key, body, options = {}) => {
       // What the body itself says is told as it is.
-      let own: { readonly error: Error } | undefined;
-      if (!Buffer.isBuffer(body)) body.once('error', (error: Error) => (own = { error }));
+      let own: { readonly error: unknown } | undefined;
+      const noted = async function* (pieces: Pieces): AsyncGenerator<Buffer> {
+        try {
+          yield* pieces;
+        } catch (error) {
+          own = { error };
+          throw error;
+        }
+      };
       try {
         return await call('put', key, options.signal, async () => ({
-          etag: await putGcs((await files()).file(checked('put', key)), body, options),
+          etag: await putGcs(
+            (await files()).file(checked('put', key)),
+            Buffer.isBuffer(body) ? body : noted(body),
+            options,
+          ),
         }));
       } catch (error) {
-        if (!Buffer.isBuffer(body)) body.destroy();
+        closeUnread(body);
         options.signal?.throwIfAborted();
-        throw own?.error ?? error;
+        throw own ? own.error : error;
       }
     },
     list: async function* (prefix, signal): AsyncGenerator<ObjectInfo> {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Pieces } from '../flow/pieces.ts';
 import type { ByteRing } from '../flow/byte-ring.ts';
 
 /** What a store tells of an object's bytes, hexadecimal. */
@@ -104,8 +105,8 @@ export interface ObjectStore {
   /** For people and logs: `s3://host:port/bucket`, `file:///path`. Free of secrets. */
   readonly name: string;
   get(key: string, signal?: AbortSignal, options?: GetOptions): Promise<StoredObject>;
-  /** Store the body whole or not at all: a reader sees the old object or the new one. A stream is read once, at the store's pace. */
-  put(key: string, body: Buffer | Readable, options?: PutOptions): Promise<{ readonly etag: string | undefined }>;
+  /** Store the body whole or not at all: a reader sees the old object or the new one. Pieces are read once, at the store's pace. */
+  put(key: string, body: Buffer | Pieces, options?: PutOptions): Promise<{ readonly etag: string | undefined }>;
   /** Objects whose keys start with `prefix`, in no particular order, every page. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
   /** Idempotent: deleting what is not there is no error. */

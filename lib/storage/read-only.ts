@@ -1,4 +1,5 @@
 import { StoreError } from '../errors.ts';
+import { closeUnread } from '../flow/pieces.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** What a store refuses that is only read, one object at a time. @param kind for messages: `https://` */
@@ -7,7 +8,7 @@ export const readOnly = (name: string, kind: string): Pick<ObjectStore, 'put' | 
     new StoreError('invalid', `${operation} failed: ${kind} can only be read`, { store: name, key });
   return {
     put: (key, body) => {
-      if (!Buffer.isBuffer(body)) body.destroy();
+      closeUnread(body);
       return Promise.reject(refuse('put', key));
     },
     list: prefix => {

@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream';
 import { isStoreError, StoreError } from '../errors.ts';
+import { inParts, piecesUntil, type Part, type Pieces } from '../flow/pieces.ts';
 import type { ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { createS3Bucket } from './s3/bucket.ts';
 import type { S3Bucket } from './s3/bucket.ts';
@@ -9,8 +9,6 @@ import type { S3Credentials } from './s3/clients.ts';
 import { getObject } from './s3/get.ts';
 import { listObjects } from './s3/list.ts';
 import { putInParts } from './s3/multipart.ts';
-import { inParts } from './parts.ts';
-import type { Part } from './parts.ts';
 import type { S3Tls } from './s3/tls.ts';
 
 export interface S3Place {
@@ -38,7 +36,7 @@ const put = async (
   bucket: S3Bucket,
   store: string,
   key: string,
-  body: Buffer | Readable,
+  body: Buffer | Pieces,
   options: PutOptions,
   { bucket: Bucket, partBytes = 8 * 2 ** 20, parallelParts = 2 }: S3Place,
 ): Promise<{ readonly etag: string | undefined }> => {
@@ -64,7 +62,7 @@ const put = async (
   const stop = (reason: unknown) => {
     control.abort(reason);
   };
-  const parts = inParts(body, partBytes, signal);
+  const parts = inParts(piecesUntil(body, signal), partBytes);
   try {
     const first = await parts.next();
     if (first.done) throw new StoreError('invalid', 'put failed: the stream gave nothing', { store, key });

@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { pipeline, Readable, type Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib';
 import { asError, messageOf } from '../errors.ts';
-import { blocksOf, inOrder } from './blocks.ts';
+import { inOrder } from '../flow/in-order.ts';
+import { inParts, type Pieces } from '../flow/pieces.ts';
 
-/** Compresses a stream of bytes. */
-export type Encoder = (source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
+/** Compresses bytes. */
+export type Encoder = (source: Pieces) => Pieces;
 
 const deflateLater = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>(deflateRaw);
 
@@ -24,26 +25,57 @@ const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
 /** A last block that is empty. */
 const lastBlock = Buffer.from([3, 0]);
 
+/** Samples of a block; `worthwhile`: what is left of them where it is worth to compress it. */
+const samples = 16;
+const sampleBytes = 4 * 1024;
+const worthwhile = 0.99;
+
+/**
+ * Whether samples of a block become smaller, at a seventh of what it costs to compress it. Images, archives and what is encrypted do
+ * not, and take deflate longest.
+ */
+const isCompressible = async (block: Buffer): Promise<boolean> => {
+  const stepBytes = Math.floor(block.length / samples);
+  if (stepBytes < 2 * sampleBytes) return true;
+  const taken = Array.from({ length: samples }, (_, i) => {
+    const at = i * stepBytes + Math.floor((stepBytes - sampleBytes) / 2);
+    return block.subarray(at, at + sampleBytes);
+  });
+  const { length } = await deflateLater(Buffer.concat(taken), { level: 1, chunkSize: samples * sampleBytes });
+  return length < worthwhile * samples * sampleBytes;
+};
+
+/** One block, ended at a byte. @param dictionary what stands before it */
+const deflateBlock = async (block: Buffer, dictionary: Buffer | undefined): Promise<Buffer> => {
+  const level = (await isCompressible(block)) ? 6 : 0;
+  return deflateLater(block, {
+    level,
+    finishFlush: constants.Z_SYNC_FLUSH,
+    // All of it in one turn of a thread, even where nothing gets smaller.
+    chunkSize: block.length + 4096,
+    ...(dictionary ? { dictionary } : {}),
+  });
+};
+
 /**
  * gzip, level 6, on several cores: blocks are deflated side by side, each with what stands before it as its dictionary, and end at a
- * byte, so that one after another they are one stream as any reader knows it (as pigz does it).
+ * byte, so that one after another they are one stream as any reader knows it (as pigz does it). What does not get smaller is stored.
  */
-export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* gzipBlocks(source: Pieces): AsyncGenerator<Buffer> {
   let sum = 0;
   let bytes = 0;
   let window: Buffer | undefined;
   yield gzipHeader;
   // One more than there are cores: none is idle while the next block is read.
-  yield* inOrder(blocksOf(source, gzipBlockBytes), Math.min(coresAtOnce() + 1, mostAtOnce), block => {
+  const atOnce = Math.min(coresAtOnce() + 1, mostAtOnce);
+  yield* inOrder(inParts(source, gzipBlockBytes), atOnce, async ({ bytes: block, release }) => {
     sum = crc32(block, sum);
     bytes += block.length;
     const dictionary = window;
-    window = block.subarray(Math.max(0, block.length - windowBytes));
-    return deflateLater(block, {
-      level: 6,
-      finishFlush: constants.Z_SYNC_FLUSH,
-      ...(dictionary ? { dictionary } : {}),
-    });
+    window = Buffer.from(block.subarray(-windowBytes));
+    const deflated = await deflateBlock(block, dictionary);
+    release();
+    return deflated;
   });
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(sum);
@@ -54,36 +86,26 @@ export async function* gzipBlocks(source: AsyncIterable<Buffer>): AsyncGenerator
 /** What one thread of zstd's own compresses at a time, with an eighth of a window before it. */
 const zstdJobBytes = 1024 * 1024;
 
-/** Write blocks of one size to a stream: one is filled while the other one is written, and both are used again. Errors: of both sides. */
-const feed = async (source: AsyncIterable<Buffer>, stream: Writable, blockBytes: number): Promise<void> => {
-  const write = (block: Buffer) =>
+/** Write parts of one size to a stream: one is filled while the other one is written. Errors: of both sides. */
+const feed = async (source: Pieces, stream: Writable, partBytes: number): Promise<void> => {
+  const write = (bytes: Buffer) =>
     new Promise<void>((resolve, reject) => {
       // What nobody reads is never told as written.
       const onClose = () => reject(new Error('nobody reads it any more'));
-      stream.once('close', onClose).write(block, error => {
+      stream.once('close', onClose).write(bytes, error => {
         stream.off('close', onClose);
         if (error) reject(error);
         else resolve();
       });
     });
-  let [filling, other] = [Buffer.allocUnsafeSlow(blockBytes), Buffer.allocUnsafeSlow(blockBytes)];
-  let held = 0;
   let written = Promise.resolve();
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length;) {
-      const count = chunk.copy(filling, held, at);
-      at += count;
-      held += count;
-      if (held < blockBytes) continue;
-      await written;
-      written = write(filling);
-      // It is looked at in its turn.
-      written.catch(() => undefined);
-      [filling, other, held] = [other, filling, 0];
-    }
+  for await (const { bytes, release } of inParts(source, partBytes)) {
+    await written;
+    written = write(bytes).then(release);
+    // It is looked at in its turn.
+    written.catch(() => undefined);
   }
   await written;
-  if (held > 0) await write(filling.subarray(0, held));
 };
 
 /**
@@ -91,7 +113,7 @@ const feed = async (source: AsyncIterable<Buffer>, stream: Writable, blockBytes:
  * seen through (`flush`): with threads zstd takes a part of what it is given and comes back for the rest, and Node's stream would take
  * that for the end. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
  */
-export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* zstdFrame(source: Pieces): AsyncGenerator<Buffer> {
   const { ZSTD_e_flush: flush, ZSTD_c_nbWorkers, ZSTD_c_jobSize } = constants;
   const threads = coresAtOnce();
   const params = { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes };
@@ -108,10 +130,17 @@ export async function* zstdFrame(source: AsyncIterable<Buffer>): AsyncGenerator<
 const xzBlockBytes = 4 * 1024 * 1024;
 
 /** xz, several streams one after another, which are one file. */
-export async function* xzStreams(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* xzStreams(source: Pieces): AsyncGenerator<Buffer> {
   const { compress } = await import('@napi-rs/lzma/xz');
-  for await (const block of blocksOf(source, xzBlockBytes)) yield await compress(block);
+  for await (const { bytes, release } of inParts(source, xzBlockBytes)) {
+    const compressed = await compress(bytes);
+    release();
+    yield compressed;
+  }
 }
+
+/** What is written to a program at once. */
+const pipedBytes = 256 * 1024;
 
 /**
  * bzip2, by the program of this name: nobody keeps an encoder for node.
@@ -126,10 +155,14 @@ export const bzip2By = (program: string): Encoder =>
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));
     let failure: unknown;
-    pipeline(Readable.from(source), child.stdin, error => {
-      failure = error;
-      if (error) child.kill('SIGKILL');
-    });
+    child.stdin.on('error', () => undefined); // told to `feed` as well
+    feed(source, child.stdin, pipedBytes).then(
+      () => child.stdin.end(),
+      (error: unknown) => {
+        failure = error;
+        child.kill('SIGKILL');
+      },
+    );
     try {
       yield* child.stdout as AsyncIterable<Buffer>;
       const [code] = await exited;

@@ -1,8 +1,7 @@
 import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { counted, type Pieces } from '../flow/pieces.ts';
 import { findExecutable } from '../resources/find-executable.ts';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 import { bzip2By, gzipBlocks, xzStreams, zstdFrame, type Encoder } from './encoders.ts';
@@ -12,9 +11,11 @@ import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-head
 
 /** Up to this size an archive is made in memory: it is sent in one piece, and again without packing anew. */
 const smallBytes = 1024 * 1024;
-/** Files up to this size are read at once, several to a chunk. */
+/** Files up to this size are read at once, several to a piece. */
 const smallFileBytes = 64 * 1024;
-const chunkBytes = 256 * 1024;
+const pieceBytes = 1024 * 1024;
+/** There is room for any small file in it, with the longest header. */
+const leastPieceBytes = 2 * smallFileBytes;
 
 interface Compression {
   readonly ends: RegExp;
@@ -36,86 +37,132 @@ const compressions: readonly Compression[] = [
   },
 ];
 
-/** A small file with its header; undefined when it went, can't be read, or is no file any more. */
-const smallFile = (place: BytePath, one: Found): Buffer[] | undefined => {
+/** Memory that pieces of an archive are written into, one after another. */
+class PieceMemory {
+  readonly #bytes: Buffer;
+  #held = 0;
+
+  constructor(bytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /** What is still to be written. */
+  get room(): Buffer {
+    return this.#bytes.subarray(this.#held);
+  }
+
+  get isEmpty(): boolean {
+    return this.#held === 0;
+  }
+
+  /** So many bytes of the room were written. */
+  wrote(bytes: number): void {
+    this.#held += bytes;
+  }
+
+  /** What was written; good until something is written again. */
+  take(): Buffer {
+    const piece = this.#bytes.subarray(0, this.#held);
+    this.#held = 0;
+    return piece;
+  }
+
+  /** Bytes that may be more than there is room for. */
+  *add(bytes: Buffer): Generator<Buffer> {
+    for (let at = 0; at < bytes.length;) {
+      const count = bytes.copy(this.room, 0, at);
+      at += count;
+      this.wrote(count);
+      if (at < bytes.length) yield this.take();
+    }
+  }
+}
+
+/** A small file with its header, into room for it: how much that is. 0 when it went, can't be read, or is no file any more. */
+const smallFile = (place: BytePath, one: Found, room: Buffer): number => {
   let fd: number;
   try {
     fd = openSync(forDisk(place), reading);
   } catch {
-    return undefined;
+    return 0;
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) return undefined;
+    if (!stats.isFile()) return 0;
     // What grew large since it was looked at is cut where it ended then.
     const sizeBytes = Math.min(stats.size, smallFileBytes);
-    const content = Buffer.allocUnsafe(sizeBytes + paddingAfter(sizeBytes));
-    fillFrom(fd, content.subarray(0, sizeBytes));
-    content.fill(0, sizeBytes);
-    return [encodeHeader({ ...one, sizeBytes, mtimeMs: stats.mtimeMs }), content];
+    const start = encodeHeader({ ...one, sizeBytes, mtimeMs: stats.mtimeMs }).copy(room);
+    const end = start + sizeBytes;
+    fillFrom(fd, room.subarray(start, end));
+    const padded = end + paddingAfter(sizeBytes);
+    room.fill(0, end, padded);
+    return padded;
   } finally {
     closeSync(fd);
   }
 };
 
-/** A large file with its header, chunk by chunk: as many bytes as it had when it was opened. */
-async function* largeFile(place: BytePath, one: Found): AsyncGenerator<Buffer> {
+/** A large file with its header: as many bytes as it had when it was opened. */
+async function* largeFile(place: BytePath, one: Found, memory: PieceMemory): AsyncGenerator<Buffer> {
   const handle = await open(forDisk(place), reading).catch(() => undefined);
   if (!handle) return;
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) return;
     const { size: sizeBytes, mtimeMs } = stats;
-    yield encodeHeader({ ...one, sizeBytes, mtimeMs });
+    yield* memory.add(encodeHeader({ ...one, sizeBytes, mtimeMs }));
     let isOver = false;
     for (let left = sizeBytes; left > 0;) {
-      const chunk = Buffer.allocUnsafe(Math.min(left, chunkBytes));
-      const bytesRead: number = isOver ? 0 : (await handle.read(chunk).catch(() => ({ bytesRead: 0 }))).bytesRead;
-      isOver = bytesRead === 0;
-      const filled = isOver ? chunk.fill(0) : chunk.subarray(0, bytesRead);
-      left -= filled.length;
-      yield filled;
+      if (memory.room.length === 0) yield memory.take();
+      const room = memory.room.subarray(0, left);
+      const read: number = isOver
+        ? 0
+        : await handle.read(room).then(
+            ({ bytesRead }) => bytesRead,
+            () => 0,
+          );
+      isOver = read === 0;
+      const count = isOver ? room.fill(0).length : read;
+      memory.wrote(count);
+      left -= count;
     }
-    yield Buffer.alloc(paddingAfter(sizeBytes));
+    yield* memory.add(Buffer.alloc(paddingAfter(sizeBytes)));
   } finally {
     await handle.close();
   }
 }
 
-const linkOf = (place: BytePath, one: Found): Buffer[] | undefined => {
+const linkOf = (place: BytePath, one: Found): Buffer => {
   try {
-    return [encodeHeader({ ...one, linkname: readlinkSync(forDisk(place), asBytes) })];
+    return encodeHeader({ ...one, linkname: readlinkSync(forDisk(place), asBytes) });
   } catch {
-    return undefined;
+    return Buffer.alloc(0);
   }
 };
 
-/** The archive of what was found, in chunks: small entries together, at most `chunkBytes` and one file. */
+/** The archive of what was found. */
 async function* archiveOf(directory: BytePath, found: readonly Found[]): AsyncGenerator<Buffer> {
-  let batch: Buffer[] = [];
-  let batchBytes = 0;
+  const memory = new PieceMemory(Math.min(Math.max(sizeOf(found), leastPieceBytes), pieceBytes));
   for (const one of found) {
     const place = `${directory}/${one.path}`;
-    if (one.type === 'file' && one.sizeBytes > smallFileBytes) {
-      if (batchBytes > 0) yield Buffer.concat(batch, batchBytes);
-      batch = [];
-      batchBytes = 0;
-      yield* largeFile(place, one);
-      continue;
-    }
-    const blocks =
-      one.type === 'file' ? smallFile(place, one) : one.type === 'symlink' ? linkOf(place, one) : [encodeHeader(one)];
-    for (const block of blocks ?? []) {
-      batch.push(block);
-      batchBytes += block.length;
-    }
-    if (batchBytes >= chunkBytes) {
-      yield Buffer.concat(batch, batchBytes);
-      batch = [];
-      batchBytes = 0;
+    switch (one.type) {
+      case 'file':
+        if (one.sizeBytes > smallFileBytes) {
+          yield* largeFile(place, one, memory);
+          break;
+        }
+        if (memory.room.length < leastPieceBytes && !memory.isEmpty) yield memory.take();
+        memory.wrote(smallFile(place, one, memory.room));
+        break;
+      case 'symlink':
+        yield* memory.add(linkOf(place, one));
+        break;
+      case 'directory':
+        yield* memory.add(encodeHeader(one));
     }
   }
-  yield Buffer.concat([...batch, endOfArchive]);
+  yield* memory.add(endOfArchive);
+  yield memory.take();
 }
 
 const sizeOf = (found: readonly Found[]): number =>
@@ -125,11 +172,16 @@ const sizeOf = (found: readonly Found[]): number =>
 export const archiveBytesOf = (found: readonly Found[]): number =>
   found.reduce((sum, { sizeBytes }) => sum + blockBytes + sizeBytes + paddingAfter(sizeBytes), endOfArchive.length);
 
-async function* told(chunks: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
-  for await (const chunk of chunks) {
-    onBytes(chunk.length);
-    yield chunk;
-  }
+/** All pieces as one. */
+const whole = async (pieces: Pieces): Promise<Buffer> => {
+  const copies: Buffer[] = [];
+  for await (const piece of pieces) copies.push(Buffer.from(piece));
+  const [only] = copies;
+  return only && copies.length === 1 ? only : Buffer.concat(copies);
+};
+
+async function* piecesOf(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
 }
 
 const packSmall = async (
@@ -137,15 +189,15 @@ const packSmall = async (
   found: readonly Found[],
   compression: Compression | undefined,
 ): Promise<Buffer> => {
-  const archive = await buffer(archiveOf(directory, found));
+  const archive = await whole(archiveOf(directory, found));
   if (compression?.now && archive.length <= smallFileBytes) return compression.now(archive);
   const encoder = await compression?.encoder();
-  return encoder ? buffer(encoder(Readable.from([archive]))) : archive;
+  return encoder ? whole(encoder(piecesOf(archive))) : archive;
 };
 
 /**
  * A directory as a tar archive, compressed as the extension of `key` says; undefined where it has no files. A small one comes as a
- * Buffer, a large one as a stream: nothing is copied on disk, memory is bounded. Names have no leading `./`: the client takes an archive
+ * Buffer, a large one in pieces: nothing is copied on disk, memory is bounded. Names have no leading `./`: the client takes an archive
  * whose only member starts with it for a single file. Files that change, grow, shrink, vanish or can't be read while they
  * are packed stop nothing: a file has the size that it had when it was opened.
  * @param looked what listDirectory found, where the caller has it
@@ -156,13 +208,13 @@ export const packDirectory = async (
   key: string,
   looked?: readonly Found[],
   onBytes: (bytes: number) => void = () => undefined,
-): Promise<Buffer | Readable | undefined> => {
+): Promise<Buffer | Pieces | undefined> => {
   const found = looked ?? (await listDirectory(directory));
   if (!hasFiles(found)) return undefined;
   const top = toBytes(directory);
   const compression = compressions.find(({ ends }) => ends.test(key));
   if (sizeOf(found) <= smallBytes) return packSmall(top, found, compression);
-  const archive = told(archiveOf(top, found), onBytes);
+  const archive = counted(archiveOf(top, found), onBytes);
   const encoder = await compression?.encoder();
-  return Readable.from(encoder ? encoder(archive) : archive, { objectMode: false, highWaterMark: chunkBytes });
+  return encoder ? encoder(archive) : archive;
 };

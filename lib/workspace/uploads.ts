@@ -1,6 +1,6 @@
-import { pipeline, Transform, type Readable } from 'node:stream';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import { AttemptError, messageOf, StoreError } from '../errors.ts';
+import { counted } from '../flow/pieces.ts';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
 import type { ObjectLocation, PutOptions } from '../storage/object-store.ts';
@@ -61,18 +61,6 @@ interface Outcome {
   readonly bytes?: number | undefined;
   readonly error?: unknown;
 }
-
-const counted = (body: Readable, count: (bytes: number) => void): Readable =>
-  pipeline(
-    body,
-    new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        count(chunk.length);
-        done(null, chunk);
-      },
-    }),
-    () => undefined, // the reader hears of an error by the stream that it reads
-  );
 
 /** Keeps what was stored last, so that what did not change is not sent again. */
 export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Uploads => {

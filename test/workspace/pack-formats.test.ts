@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import t from 'tap';
-import { inOrder } from '../../lib/workspace/blocks.ts';
+import { inOrder } from '../../lib/flow/in-order.ts';
 import { gzipBlocks, zstdFrame } from '../../lib/workspace/encoders.ts';
 import { packDirectory } from '../../lib/workspace/pack.ts';
 import { unpackArchive } from '../../lib/workspace/unpack.ts';
 import { FrameSplitter } from '../../lib/workspace/zstd-frames.ts';
 import { byPython } from '../helpers/compressed.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { whole } from '../helpers/whole.ts';
 
 const large = Buffer.concat([randomBytes(700_000), Buffer.alloc(3_000_000, 'of all kinds '), randomBytes(1_500_000)]);
 const packed = async (directory: string, key: string): Promise<Buffer> => {
   const made = await packDirectory(directory, key);
   if (!made) throw new Error('there was nothing to pack');
-  return Buffer.isBuffer(made) ? made : buffer(made);
+  return whole(made);
 };
 /** By other readers: Python's, and where it knows none, the program that the format is named after. */
 const readers: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
@@ -64,9 +64,25 @@ t.test("Python's tarfile reads a .tar.gz of ours as a stream, as the client does
 
 t.test('what gzip makes is about as small as in one piece, nothing included', async t => {
   const { gzipSync } = await import('node:zlib');
-  const ours = await buffer(gzipBlocks(Readable.from([large])));
+  const ours = await whole(gzipBlocks(Readable.from([large])));
   t.ok(ours.length < 1.01 * gzipSync(large).length, String(ours.length));
-  t.same(gunzipSync(await buffer(gzipBlocks(Readable.from([])))), Buffer.alloc(0));
+  t.same(gunzipSync(await whole(gzipBlocks(Readable.from([])))), Buffer.alloc(0));
+});
+
+t.test('what gzip can make no smaller is stored, and only that', async t => {
+  const { gzipSync } = await import('node:zlib');
+  const made = async (bytes: Buffer) => {
+    const ours = await whole(gzipBlocks(Readable.from([bytes])));
+    t.ok(gunzipSync(ours).equals(bytes));
+    return ours.length / gzipSync(bytes).length;
+  };
+  const text = (bytes: number) => Buffer.alloc(bytes, 'of all kinds, ');
+  const inTurns = Array.from({ length: 40 }, () => [randomBytes(90_000), text(30_000)]).flat();
+  const weights = Buffer.from(Float32Array.from({ length: 1_000_000 }, () => Math.random() - 0.5).buffer);
+  for (const bytes of [randomBytes(3_000_000), Buffer.concat(inTurns), weights]) t.ok((await made(bytes)) < 1.01);
+  // Its deflate block, whose header says `stored`, ends where the next one begins.
+  const stored = await whole(gzipBlocks(Readable.from([randomBytes(3_000_000)])));
+  t.equal(stored[10], 0, 'RFC 1951, 3.2.4');
 });
 
 t.test('what zstd makes on several cores is one frame, whatever its size, about as small as in one piece', async t => {
@@ -74,7 +90,7 @@ t.test('what zstd makes on several cores is one frame, whatever its size, about 
   // Of a job's size, one more, none; and more than all threads take at once, several times.
   const much = Buffer.concat(Array.from({ length: 8 }, () => [large, randomBytes(1_000_001)]).flat());
   for (const bytes of [Buffer.alloc(0), much.subarray(0, 2 ** 21), much.subarray(0, 2 ** 21 + 1), much]) {
-    const ours = await buffer(zstdFrame(Readable.from(bytes.length > 0 ? [bytes] : [])));
+    const ours = await whole(zstdFrame(Readable.from(bytes.length > 0 ? [bytes] : [])));
     t.ok(zstdDecompressSync(ours).equals(bytes));
     t.ok(ours.length <= 1.01 * zstdCompressSync(bytes).length + 64, String(ours.length));
     const splitter = new FrameSplitter();
@@ -103,17 +119,27 @@ t.test('a source that fails is the failure of what zstd makes', async t => {
     await Promise.resolve();
     throw new Error('no more');
   };
-  await t.rejects(buffer(zstdFrame(failing())), { message: 'no more' });
+  await t.rejects(whole(zstdFrame(failing())), { message: 'no more' });
 });
+
+const isLinkTo = (link: string, target: string): boolean => {
+  try {
+    return readlinkSync(link) === target;
+  } catch {
+    return false;
+  }
+};
 
 t.test('a reader that goes away ends what encodes', async t => {
   const dir = t.testdir({ large: {} });
   writeFileSync(join(dir, 'large/data'), large);
+  const isOpen = () =>
+    readdirSync('/proc/self/fd').some(fd => isLinkTo(`/proc/self/fd/${fd}`, join(dir, 'large/data')));
   for (const extension of ['tar', 'tar.gz', 'tar.zst', 'tar.xz', 'tar.bz2']) {
     const made = await packDirectory(join(dir, 'large'), `x.${extension}`);
     if (!made || Buffer.isBuffer(made)) throw new Error('it is small');
-    for await (const chunk of made) if ((chunk as Buffer).length > 0) break;
-    t.ok(made.destroyed);
+    for await (const piece of made) if (piece.length > 0) break;
+    await eventually(() => assert.ok(!isOpen(), extension));
   }
 });
 

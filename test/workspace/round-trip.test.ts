@@ -15,6 +15,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { listDirectory } from '../../lib/workspace/list-directory.ts';
 import { packDirectory } from '../../lib/workspace/pack.ts';
+import { whole } from '../helpers/whole.ts';
 import { unpackArchive } from '../../lib/workspace/unpack.ts';
 
 interface Node {
@@ -88,7 +89,7 @@ t.test('what is packed and unpacked has the same names, kinds, contents, modes, 
         const body = await packDirectory(from, key);
         const before = await described(from);
         if (body === undefined) return before.every(one => one.type === 'directory');
-        const bytes = Buffer.isBuffer(body) ? body : Buffer.concat((await body.toArray()) as Buffer[]);
+        const bytes = await whole(body);
         const chunks = [];
         for (let at = 0; at < bytes.length; at += chunkBytes) chunks.push(bytes.subarray(at, at + chunkBytes));
         await unpackArchive(Readable.from(chunks, { objectMode: false }), to);

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { File } from '@google-cloud/storage';
+import { inParts, piecesUntil, type Part, type Pieces } from '../../flow/pieces.ts';
 import { orAborted } from '../../flow/wait.ts';
 import type { PutOptions } from '../object-store.ts';
-import { inParts, type Part } from '../parts.ts';
 
 /** Google takes multiples of 256 KiB. A piece is in memory until it is stored. */
 const pieceBytes = 8 * 2 ** 20;
@@ -28,13 +27,13 @@ const putWhole = async (file: File, bytes: Buffer, options: PutOptions, signal: 
 };
 
 /** Store an object in one call, or in pieces where it is longer than one. Errors: those of Google's client and of the body. */
-export const putGcs = async (file: File, body: Buffer | Readable, options: PutOptions): Promise<string | undefined> => {
+export const putGcs = async (file: File, body: Buffer | Pieces, options: PutOptions): Promise<string | undefined> => {
   const control = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, control.signal]) : control.signal;
   signal.throwIfAborted();
   if (Buffer.isBuffer(body)) await putWhole(file, body, options, signal);
   else {
-    const parts = inParts(body, pieceBytes, signal);
+    const parts = inParts(piecesUntil(body, signal), pieceBytes);
     try {
       const first = (await parts.next()).value as Part;
       if (first.last) await putWhole(file, first.bytes, options, signal);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
+import type { Part } from '../../flow/pieces.ts';
 import type { PutOptions } from '../object-store.ts';
-import type { Part } from '../parts.ts';
 import { abandon, takeLeftBehind } from './abandon.ts';
 import type { S3Bucket } from './bucket.ts';
 import { isGone } from './take-away.ts';
@@ -98,7 +98,7 @@ const sendParts = async (
       if (++count > maxParts) {
         throw new StoreError('invalid', `put failed: more than ${String(maxParts)} parts`, { store, key });
       }
-      const work = sendOne(count, part.bytes).catch(stop);
+      const work = sendOne(count, part.bytes).then(part.release, stop);
       underWay.add(work);
       void work.then(() => underWay.delete(work));
       if (underWay.size >= parallel) await Promise.race(underWay);

@@ -1,22 +1,3 @@
-/** Chunks of any sizes as blocks of one size; the last may be shorter. */
-export async function* blocksOf(source: AsyncIterable<Buffer>, blockBytes: number): AsyncGenerator<Buffer> {
-  let held: Buffer[] = [];
-  let heldBytes = 0;
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + blockBytes - heldBytes);
-      held.push(part);
-      heldBytes += part.length;
-      at += part.length;
-      if (heldBytes < blockBytes) continue;
-      yield Buffer.concat(held, heldBytes);
-      held = [];
-      heldBytes = 0;
-    }
-  }
-  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
-}
-
 /**
  * Work on several values at once and give what comes of them in their order. Not more is asked for than is worked on.
  * Errors: those of the source and of the work; what is still being done is waited for.
