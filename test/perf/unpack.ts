@@ -62,6 +62,7 @@ export const bench: Bench = {
           };
           peak = Math.max(peak, await peakOf(work));
         }
+        archives.clear();
         const [best, bestOfOurs] = [Math.min(...(their ?? [])), Math.min(...(our ?? []))];
         const ratio = best / bestOfOurs;
         rows.push({
