@@ -1,9 +1,10 @@
-/** The test command: `node test/run.ts [--unit | --long] [tap options and files]`.
+/** The test command: `node test/run.ts [--unit | --long | --card] [tap options and files]`.
  *
  *  Starts the services that the tests need, runs tap with their addresses in `TEST_*`, stops them again, and closes with the
  *  line `N passed, N failed` (assertions, as tap counts them). The exit code is 0 only when nothing failed.
- *  --unit: only the tests that need no service, without starting any. --long: the tests of minutes (`*.long.test.ts`) too;
- *  of those, CI runs the first of each folder. Files named on the command line are run instead of all. */
+ *  --unit: only the tests that need no service, without starting any. --card: those that need a card of NVIDIA
+ *  (`*.card.test.ts`), likewise. --long: the tests of minutes (`*.long.test.ts`) too; of those, CI runs the first of each
+ *  folder. Files named on the command line are run instead of all. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -17,8 +18,8 @@ import { say, withServices } from './services/with-services.ts';
 const root = path.dirname(import.meta.dirname);
 const inCi = process.env['CI'] === 'true';
 const args = process.argv.slice(2);
-const own = new Set(['--unit', '--long']);
-const unit = args.includes('--unit');
+const own = new Set(['--unit', '--long', '--card']);
+const [unit, card] = [args.includes('--unit'), args.includes('--card')];
 const passedOn = args.filter(arg => !own.has(arg) && !arg.endsWith('.test.ts'));
 const named = args.filter(arg => arg.endsWith('.test.ts'));
 
@@ -31,7 +32,8 @@ const failuresOf = (tap: string): string => {
 
 /** Run tap over the tests; its numbers come from the TAP that it writes beside what it shows. */
 const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<number> => {
-  const tests = named.length > 0 ? named : chooseTests(root, { unit, long: args.includes('--long'), sample: inCi });
+  const tests =
+    named.length > 0 ? named : chooseTests(root, { unit, card, long: args.includes('--long'), sample: inCi });
   const directory = mkdtempSync(path.join(tmpdir(), 'runner-tap-'));
   const tapFile = path.join(directory, 'all.tap');
   const timeout = tests.some(file => file.endsWith('.long.test.ts')) ? ['--timeout=1800'] : [];
@@ -64,7 +66,7 @@ const runTap = async (env: Readonly<Record<string, string>>, signal: AbortSignal
 };
 
 let closing = '0 passed, 1 failed';
-if (unit) {
+if (unit || card) {
   process.exitCode = await runTap({}, new AbortController().signal);
 } else {
   await withServices(async (services, signal) => {

@@ -21,6 +21,16 @@ t.test('a card is told by its UUID, name, memory, and what is in use of that', a
   ]);
   t.match(cards('gtx-1070-ti'), [{ name: 'GeForce GTX 1070 Ti', memoryBytes: 8119 * mib, usedBytes: 42 * mib }]);
   t.match(cards('a100'), [{ index: 0 }, { index: 1 }], 'MIG that is off changes nothing');
+  t.strictSame(cards('h100'), [
+    {
+      uuid: 'GPU-00000000-0000-0000-0000-0000000000e1',
+      name: 'NVIDIA H100 80GB HBM3',
+      index: 0,
+      memoryBytes: 81_559 * mib,
+      usedBytes: 0,
+      uncorrectable: 0,
+    },
+  ]);
   t.equal(cards('mixed').length, 5);
 });
 
