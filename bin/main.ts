@@ -24,8 +24,11 @@ const help = (name: string | undefined): number => {
   return isCommand(name) ? print(commandHelp(name, columns())) : refuse(name);
 };
 
-const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean =>
-  argv.some(word => flags.includes(word));
+/** What follows -- is for the program of an experiment. */
+const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean => {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).some(word => flags.includes(word));
+};
 
 /** Do what a command line asks for; resolves with the exit code. */
 const main = async (argv: readonly string[]): Promise<number> => {

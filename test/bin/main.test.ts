@@ -43,6 +43,10 @@ t.test('each command has a help of its own', async t => {
   t.match(generalHelp(100), /replay {6}\S/);
 });
 
+t.test('what follows -- is for the program: no help is told for it', async t => {
+  t.match(await run(['submit', '--', '--help', '-V']), { code: 2, stdout: '', stderr: /found 0 workspaces/ });
+});
+
 t.test('a command tells the options that have a meaning for it', async t => {
   t.match(commandHelp('why', 100), /--status-token[^]*--prom-address/);
   t.notMatch(commandHelp('why', 100), /--amqp-url|^Queues:/m);
