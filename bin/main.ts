@@ -1,4 +1,5 @@
 import { commandLine } from './handed-over.ts';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { closest, distance } from 'fastest-levenshtein';
 import { messageOf } from '../lib/errors.ts';
 import { endWithoutReader } from './broken-pipe.ts';
@@ -44,7 +45,10 @@ const main = async (argv: readonly string[]): Promise<number> => {
 
 endWithoutReader();
 try {
-  process.exit(await main(commandLine()));
+  const code = await main(commandLine());
+  // A write that failed is heard of a moment later.
+  await immediate();
+  process.exit(code);
 } catch (error) {
   process.stderr.write(`runner: ${messageOf(error)}\n`);
   process.exit(1);

@@ -1,3 +1,5 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
@@ -83,6 +85,8 @@ const makeHome = async ({ workingDir }: Options): Promise<string> => {
   const home = join(workingDir, 'studioml-runner');
   try {
     await makeDirectory(home);
+    // In a directory of all users it may be somebody else's.
+    await access(home, constants.W_OK | constants.X_OK);
   } catch (error) {
     const found = `found ${workingDir}, expected a directory that can be written to`;
     throw new OptionsError([`--working-dir (WORKING_DIR): ${found} (${messageOf(error)})`]);

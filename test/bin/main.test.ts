@@ -64,6 +64,17 @@ t.test('who stops reading ends a command quietly', async t => {
   t.match(await pipe, { stderr: /^(141|130)\n$/ });
 });
 
+t.test('a disk that takes nothing of what a command prints is told in one line', async t => {
+  const out = t.testdir({});
+  for (const words of [['--help'], ['check', '--queue-root', out], ['keys', 'sender', '--out', `${out}/certs`]]) {
+    const full = promisify(execFile)('sh', ['-c', '"$0" "$@" >/dev/full', process.execPath, main, ...words], {
+      env: { PATH: process.env['PATH'] },
+    });
+    const stderr = 'runner: stdout can not be written to: ENOSPC: no space left on device, write\n';
+    await t.rejects(full, { code: 1, stderr });
+  }
+});
+
 t.test('help for what is no command, and words after demo, are refused', async t => {
   t.match(await run(['help', 'chekc']), { code: 2, stdout: '', stderr: /did you mean check\?\n$/ });
   t.match(await run(['demo', '--fast']), {
