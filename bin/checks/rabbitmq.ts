@@ -1,6 +1,7 @@
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { ask } from '../../lib/queues/rabbitmq/management.ts';
+import { connectFault } from '../unreachable.ts';
 import type { Check, Finding } from './check.ts';
 
 interface QueueRow {
@@ -21,7 +22,9 @@ export const rabbitmqPermission = (url: string): Check => ({
   name: 'RabbitMQ permission',
   run: async (_, signal): Promise<Finding> => {
     const { connect } = await import('amqplib');
-    const connection = await connect(url, { timeout: 5000 });
+    const connection = await connect(url, { timeout: 5000 }).catch((error: unknown) => {
+      throw new Error(`it can not be looked at: ${connectFault(error).found}`);
+    });
     connection.on('error', () => undefined);
     const name = `studioml.check.${String(process.pid)}.${String(Date.now())}`;
     try {

@@ -7,6 +7,7 @@ import { configuredQueues, type ConfiguredQueues } from '../../lib/config/config
 import type { Options } from '../../lib/config/options.ts';
 import type { QueueKind } from '../../lib/model/delivery.ts';
 import { makeDirectory } from '../../lib/workspace/make-directory.ts';
+import { unreachable } from '../unreachable.ts';
 
 /** The way to one queue. Errors: what the broker says. */
 export interface QueueWay {
@@ -23,7 +24,9 @@ type Of<K extends QueueKind> = Extract<ConfiguredQueues, { readonly kind: K }>;
 const rabbitmqWay = ({ url }: Of<'rabbitmq'>, queue: string): QueueWay => {
   const connected = async <T>(work: (connection: ChannelModel) => Promise<T>): Promise<T> => {
     const { connect } = await import('amqplib');
-    const connection = await connect(url, { noDelay: true, timeout: 10_000 });
+    const connection = await connect(url, { noDelay: true, timeout: 10_000 }).catch((error: unknown) => {
+      throw unreachable(url, error);
+    });
     connection.on('error', () => undefined);
     try {
       return await work(connection);

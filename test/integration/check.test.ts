@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { connect } from 'amqplib';
 import t from 'tap';
 import { eventually } from '../helpers/eventually.ts';
@@ -43,7 +44,21 @@ t.test('RabbitMQ: whether queues may be made, and which queues drop what they ho
     clock: { status: 'ok', found: /0\.\d s off that of 127\.0\.0\.1/ },
     store: { status: 'ok', found: /SUBMIT_STORE names one/ },
   });
+  const { host } = new URL(url);
+  t.match(await check({ ...env, AMQP_URL: `amqp://guest:guest@${host}/nowhere` }), {
+    RabbitMQ: { status: 'failure', found: /no such vhost/, remedy: /list_permissions/ },
+  });
+  t.match(await check({ ...env, AMQP_URL: `amqps://guest:guest@${host}/` }), {
+    RabbitMQ: { status: 'failure', found: /does not speak TLS/, remedy: /say amqp:/ },
+  });
   await withUser(url, managementUrl, async plain => {
+    const words = ['submit', new URL('../../fixtures/demo/train', import.meta.url).pathname, '--filename', 'train.py'];
+    const store = join(t.testdir({}), 'store/bucket');
+    t.match(await runCommand([...words, '--queue', name, '--store', store], { AMQP_URL: plain }), {
+      code: 1,
+      stderr:
+        /^runner: the request could not be sent .*ACCESS_REFUSED.*; the user needs leave to .*StudioML\.topic.*\n$/,
+    });
     t.match(await check({ ...env, AMQP_URL: plain }), {
       'RabbitMQ permission': { status: 'warning', found: /ACCESS.REFUSED/, remedy: /set_permissions/ },
     });
