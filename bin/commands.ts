@@ -82,7 +82,7 @@ export const commands = {
     usage: 'DIRECTORY --queue QUEUE --store STORE [--follow] [options] [-- ARGUMENT…]',
     summary:
       'Pack a workspace, upload it, and put a request for it on a queue of RabbitMQ, SQS, Pub/Sub or a directory, as the client does. What follows -- are the arguments of the program.',
-    options: brokers,
+    options: [...brokers, 'statusToken'],
     flags: [
       ['--queue QUEUE', 'Its short name. It is made where it is not there, but for one of SQS.'],
       [
@@ -147,7 +147,7 @@ export const commands = {
     usage: 'list | show ID | requeue ID… | drop ID… [--queue QUEUE] [options]',
     summary:
       'Look after dead letters: messages that no run is tried of any more. A message that is requeued starts anew, with a fresh count of attempts.',
-    options: brokers,
+    options: [...brokers, 'amqpQueues'],
     flags: [
       ['--queue QUEUE', 'Only those of this work queue.'],
       ['--all', 'With requeue, drop and --queue: every one of the queue.'],

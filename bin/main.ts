@@ -1,4 +1,5 @@
 import { commandLine } from './handed-over.ts';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { closest, distance } from 'fastest-levenshtein';
 import { messageOf } from '../lib/errors.ts';
 import { endWithoutReader } from './broken-pipe.ts';
@@ -24,8 +25,11 @@ const help = (name: string | undefined): number => {
   return isCommand(name) ? print(commandHelp(name, columns())) : refuse(name);
 };
 
-const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean =>
-  argv.some(word => flags.includes(word));
+/** What follows -- is for the program of an experiment. */
+const asksFor = (argv: readonly string[], ...flags: readonly string[]): boolean => {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).some(word => flags.includes(word));
+};
 
 /** Do what a command line asks for; resolves with the exit code. */
 const main = async (argv: readonly string[]): Promise<number> => {
@@ -41,7 +45,10 @@ const main = async (argv: readonly string[]): Promise<number> => {
 
 endWithoutReader();
 try {
-  process.exit(await main(commandLine()));
+  const code = await main(commandLine());
+  // A write that failed is heard of a moment later.
+  await immediate();
+  process.exit(code);
 } catch (error) {
   process.stderr.write(`runner: ${messageOf(error)}\n`);
   process.exit(1);

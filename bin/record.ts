@@ -6,6 +6,7 @@ import { messageOf, OptionsError } from '../lib/errors.ts';
 import { isMessage } from '../lib/queues/directory/paths.ts';
 import { isNotFound } from '../lib/queues/rabbitmq/channels.ts';
 import { formatRecorded, type RecordedMessage } from '../lib/request/recording.ts';
+import { directoryFault } from './checks/directory-fault.ts';
 import { configured, printFaults } from './configured.ts';
 import { unreachable } from './unreachable.ts';
 import { withCheck } from './with-check.ts';
@@ -69,7 +70,8 @@ async function* onRabbitmq(url: string, queue: string): AsyncGenerator<RecordedM
 async function* inDirectory(root: string, queue: string): AsyncGenerator<RecordedMessage> {
   const directory = join(root, queue);
   const names = await readdir(directory).catch((error: unknown) => {
-    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? missing(queue) : error;
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw isMissing ? missing(queue) : new Error(directoryFault(directory, error));
   });
   const found = await Promise.all(
     names.filter(isMessage).map(async name => {

@@ -67,7 +67,10 @@ const send = async (use: SubmitArguments, options: Options, bar: TransferBar): P
   try {
     await way.send(body);
   } catch (error) {
-    throw new Error(withCheck(`the request could not be sent [queue=${queue}]: ${messageOf(error)}`), { cause: error });
+    const words = `the request could not be sent [queue=${queue}]: ${messageOf(error)}`;
+    const refused = /access to (?:exchange|queue) /.test(words);
+    const remedy = `${words}; the user needs leave to configure, write and read StudioML.topic, and ${queue} where it is to be made`;
+    throw new Error(refused ? remedy : withCheck(words), { cause: error });
   }
   return { key, body, way, timeAddedMs, artifacts, database };
 };

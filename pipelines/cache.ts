@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
 import { messageOf, OptionsError } from '../lib/errors.ts';
@@ -8,6 +8,7 @@ import { createArtifactCache, type ArtifactCache, type CacheContext } from '../l
 import { openOverlays } from '../lib/workspace/cache/overlay.ts';
 import { placesIn } from '../lib/workspace/cache/places.ts';
 import { heldBytes } from '../lib/workspace/cache/room.ts';
+import { makeDirectorySync } from '../lib/workspace/make-directory.ts';
 
 export interface OpenedCache {
   readonly cache: ArtifactCache;
@@ -30,7 +31,7 @@ export const openCache = async (
   const fault = (why: string) => new OptionsError([`--cache-dir (CACHE_DIR): ${cacheDir} ${why}`]);
   if (!existsSync(cacheDir) && !cacheCreate) throw fault('is not there; expected a directory, or CACHE_CREATE=true');
   try {
-    mkdirSync(cacheDir, { recursive: true });
+    makeDirectorySync(cacheDir);
     const overlays = await openOverlays(join(home, 'overlays'));
     if (!overlays) emit('cache-copies', { why: 'overlay file systems can not be mounted here' });
     const places = placesIn(cacheDir);

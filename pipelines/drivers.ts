@@ -1,6 +1,9 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from '../lib/config/options.ts';
+import { messageOf, OptionsError } from '../lib/errors.ts';
 import { containerExecutors } from '../lib/executors/container-executors.ts';
 import { imageOf } from '../lib/executors/image.ts';
 import { createEnvironments } from '../lib/executors/environments/environments.ts';
@@ -28,6 +31,7 @@ import { readS3Tls } from '../lib/storage/s3/tls.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
 import { createRedactor, type Redactor } from '../lib/telemetry/redact.ts';
 import { createWorkspace } from '../lib/workspace/layout.ts';
+import { makeDirectory } from '../lib/workspace/make-directory.ts';
 import { openSpares } from '../lib/workspace/spares.ts';
 import { brokersOf } from './brokers.ts';
 import { openCache } from './cache.ts';
@@ -76,12 +80,26 @@ export interface DriverSettings {
   readonly onAsked?: (queue: QueueName) => void;
 }
 
+/** The directory of everything that runs. Errors: OptionsError where it can not be made. */
+const makeHome = async ({ workingDir }: Options): Promise<string> => {
+  const home = join(workingDir, 'studioml-runner');
+  try {
+    await makeDirectory(home);
+    // In a directory of all users it may be somebody else's.
+    await access(home, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const found = `found ${workingDir}, expected a directory that can be written to`;
+    throw new OptionsError([`--working-dir (WORKING_DIR): ${found} (${messageOf(error)})`]);
+  }
+  return home;
+};
+
 /** Make everything concrete: this file, brokers.ts and machine.ts name all drivers. */
 export const createDrivers = async (options: Options, emit: Emit, settings: DriverSettings = {}): Promise<Drivers> => {
   const tls = readS3Tls(options);
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
-  const home = join(options.workingDir, 'studioml-runner');
+  const home = await makeHome(options);
   const cached = await openCache(
     options,
     home,

@@ -103,5 +103,17 @@ const senders: Check = {
   },
 };
 
-/** The checks of the keys that open and verify requests. */
-export const keyChecks: readonly Check[] = [directories, clusterKey, senders];
+const listeners: Check = {
+  name: 'report keys',
+  run: async ({ responseSignaturesDir: directory }) => {
+    const keys = await openKeyDirectory({ directory, read: readRsaPublicKey, emit: silent });
+    keys.close();
+    const expected =
+      "files named with the beginning of response queues' names, each with an RSA public key in PEM (BEGIN RSA PUBLIC KEY)";
+    const none: Finding = { status: 'ok', found: 'none; experiments are not reported to response queues' };
+    return describe(keys, expected, none, 'runner keys response makes one; or correct RESPONSE_SIGNATURES_DIR');
+  },
+};
+
+/** The checks of the keys that open and verify requests, and of those that seal reports. */
+export const keyChecks: readonly Check[] = [directories, clusterKey, senders, listeners];

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
 import { findInterpreters } from '../../lib/executors/interpreters.ts';
@@ -13,11 +13,24 @@ import { directoryFault } from './directory-fault.ts';
 const run = promisify(execFile);
 const littleDiskBytes = 2e9;
 
+/** A directory, or where it is not there the next one above that is. */
+const nearest = async (path: string): Promise<string> => {
+  try {
+    await lstat(path);
+    return path;
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return isMissing && dirname(path) !== path ? nearest(dirname(path)) : path;
+  }
+};
+
 const workingDirectory: Check = {
   name: 'working directory',
   run: async ({ workingDir }) => {
+    // The runner makes it; whether it can is seen above it.
+    const there = await nearest(workingDir);
     try {
-      const probe = await mkdtemp(join(workingDir, 'studioml-check-'));
+      const probe = await mkdtemp(join(there, 'studioml-check-'));
       try {
         await writeFile(join(probe, 'probe'), 'x');
       } finally {
@@ -26,14 +39,15 @@ const workingDirectory: Check = {
     } catch (error) {
       return {
         status: 'failure',
-        found: directoryFault(workingDir, error),
+        found: directoryFault(there, error),
         expected: 'a directory that can be written to',
         remedy: 'make it, or choose another with WORKING_DIR',
       };
     }
-    const { bavail, bsize } = await statfs(workingDir);
+    const { bavail, bsize } = await statfs(there);
     const freeBytes = bavail * bsize;
-    const found = `${workingDir}, ${humanBytes(freeBytes)} free`;
+    const made = there === workingDir ? '' : ', which the runner makes';
+    const found = `${workingDir}${made}, ${humanBytes(freeBytes)} free`;
     if (freeBytes >= littleDiskBytes) return { status: 'ok', found };
     return {
       status: 'warning',

@@ -3,6 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { plural } from '../../lib/telemetry/person-format.ts';
+import { connectFault } from '../unreachable.ts';
 import type { Check, Finding } from './check.ts';
 import { directoryFault } from './directory-fault.ts';
 import { rabbitmqPermission, rabbitmqQueues } from './rabbitmq.ts';
@@ -37,14 +38,8 @@ const broker = (url: string): Check => ({
       signal.throwIfAborted();
       return { status: 'ok', found: `${shown(url)} accepts connections` };
     } catch (error) {
-      return {
-        status: 'failure',
-        found: `${shown(url)}: ${messageOf(error)}`,
-        expected: 'a connection',
-        remedy: /ACCESS.REFUSED|403/i.test(messageOf(error))
-          ? 'look at user, password and vhost in AMQP_URL, and at the rights of that user'
-          : 'look at host and port in AMQP_URL, and whether the broker runs',
-      };
+      const { found, remedy } = connectFault(error);
+      return { status: 'failure', found: `${shown(url)}: ${found}`, expected: 'a connection', remedy };
     }
   },
 });

@@ -1,6 +1,7 @@
 import type { Options } from '../../lib/config/options.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { ask } from '../../lib/queues/rabbitmq/management.ts';
+import { connectFault } from '../unreachable.ts';
 import type { Check, Finding } from './check.ts';
 
 interface QueueRow {
@@ -8,31 +9,51 @@ interface QueueRow {
   readonly type?: string;
   readonly durable?: boolean;
   readonly arguments?: Readonly<Record<string, unknown>>;
+  readonly effective_policy_definition?: Readonly<Record<string, unknown>>;
 }
 
 const vhostOf = (url: string): string => decodeURIComponent(new URL(url).pathname.slice(1) || '/');
 
-/** Whether the user may make the runner's own queues. One is made under a name that no discovery takes for work, and removed. */
+/**
+ * Whether the user may do what leases, tries anew and dead letters need. It is done with a queue under a name that no discovery takes
+ * for work, and which is removed; what is published goes to nobody else.
+ */
 export const rabbitmqPermission = (url: string): Check => ({
   name: 'RabbitMQ permission',
   run: async (_, signal): Promise<Finding> => {
     const { connect } = await import('amqplib');
-    const connection = await connect(url, { timeout: 5000 });
+    const connection = await connect(url, { timeout: 5000 }).catch((error: unknown) => {
+      throw new Error(`it can not be looked at: ${connectFault(error).found}`);
+    });
     connection.on('error', () => undefined);
     const name = `studioml.check.${String(process.pid)}.${String(Date.now())}`;
     try {
-      const channel = await connection.createChannel();
-      channel.on('error', () => undefined);
-      await channel.assertQueue(name, { durable: true, exclusive: true });
-      await channel.deleteQueue(name);
+      const channel = await connection.createConfirmChannel();
+      const refused = new Promise<never>((_, reject) => channel.on('error', reject));
+      const tried = async () => {
+        const exchanges = ['amq.match', 'amq.headers'] as const;
+        const [, deadLetterExchange] = exchanges;
+        const headers = { 'studioml-check': name };
+        await channel.assertQueue(name, { durable: true, exclusive: true, deadLetterExchange });
+        for (const exchange of exchanges) {
+          await channel.bindQueue(name, exchange, '', { 'x-match': 'all', ...headers });
+          channel.publish(exchange, name, Buffer.alloc(0), { headers });
+        }
+        channel.publish('', name, Buffer.alloc(0));
+        await channel.waitForConfirms();
+        await channel.get(name, { noAck: true });
+        await channel.deleteQueue(name);
+      };
+      await Promise.race([tried(), refused]);
       signal.throwIfAborted();
-      return { status: 'ok', found: 'the user may make queues named studioml.*' };
+      return { status: 'ok', found: 'the user may make queues named studioml.*, and pass messages through them' };
     } catch (error) {
       signal.throwIfAborted();
       return {
         status: 'warning',
         found: messageOf(error),
-        expected: 'leave to configure, write and read ^studioml\\..*, for leases and dead letters',
+        expected:
+          'leave to configure, write and read ^studioml\\..*, to write to amq.default, amq.match and amq.headers, and to read the last two, for leases and dead letters',
         remedy: `rabbitmqctl set_permissions -p ${vhostOf(url)} USER '^studioml\\..*' '.*' '.*'`,
       };
     } finally {
@@ -42,15 +63,29 @@ export const rabbitmqPermission = (url: string): Check => ({
 });
 
 /** What is known to go wrong with a queue of this kind; undefined: nothing. */
-const trouble = ({ name, type = 'classic', durable, arguments: args = {} }: QueueRow): string | undefined => {
-  const dead = args['x-dead-letter-exchange'];
+const trouble = (row: QueueRow): string | undefined => {
+  const { name, type = 'classic', durable } = row;
+  /** What its own arguments or its policy say. */
+  const set = (setting: string): string | undefined => {
+    const value = row.arguments?.[`x-${setting}`] ?? row.effective_policy_definition?.[setting];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+  };
+  const drops = set('dead-letter-exchange') === undefined;
+  const [returns, ttl, messages, bytes, unused] = [
+    type === 'quorum' ? set('delivery-limit') : undefined,
+    set('message-ttl'),
+    set('max-length'),
+    set('max-length-bytes'),
+    set('expires'),
+  ];
+  const refuses = set('overflow')?.startsWith('reject-publish');
   if (type === 'stream') return `${name} is a stream: it can not be worked off`;
-  if (type === 'quorum' && args['x-delivery-limit'] !== undefined && dead === undefined)
-    return `${name} drops a message that came back ${String(args['x-delivery-limit'])} times, and has no x-dead-letter-exchange`;
-  if (args['x-message-ttl'] !== undefined && dead === undefined)
-    return `${name} drops what waits longer than ${String(args['x-message-ttl'])} ms`;
-  if (args['x-max-length'] !== undefined && args['x-overflow'] !== 'reject-publish')
-    return `${name} drops its oldest message above ${String(args['x-max-length'])}`;
+  if (returns !== undefined && drops)
+    return `${name} drops a message that came back ${returns} times, and has no dead-letter-exchange`;
+  if (ttl !== undefined && drops) return `${name} drops what waits longer than ${ttl} ms`;
+  if (messages !== undefined && !refuses) return `${name} drops its oldest message above ${messages}`;
+  if (bytes !== undefined && !refuses) return `${name} drops its oldest message above ${bytes} bytes`;
+  if (unused !== undefined) return `${name} is deleted, with what is in it, when nobody uses it for ${unused} ms`;
   return durable === false ? `${name} is not durable: it goes with a restart of the broker` : undefined;
 };
 
@@ -63,7 +98,7 @@ const types = (rows: readonly QueueRow[]): string => {
 export const rabbitmqQueues = (managementUrl: string, url: string): Check => ({
   name: 'RabbitMQ queues',
   run: async ({ queueMatch, queueMismatch }: Options, signal): Promise<Finding> => {
-    const path = `/api/queues/${encodeURIComponent(vhostOf(url))}?columns=name,type,durable,arguments`;
+    const path = `/api/queues/${encodeURIComponent(vhostOf(url))}?columns=name,type,durable,arguments,effective_policy_definition`;
     try {
       const all = ((await ask(managementUrl, path, signal)) ?? []) as readonly QueueRow[];
       const mine = all.filter(

@@ -1,7 +1,10 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { configuredQueues, type ConfiguredQueues } from '../../lib/config/configured-queues.ts';
 import type { Options } from '../../lib/config/options.ts';
 import type { QueueKind } from '../../lib/model/delivery.ts';
 import type { DeadLetters } from '../../lib/queues/dead-letters.ts';
+import { directoryFault } from '../checks/directory-fault.ts';
 import { unreachable } from '../unreachable.ts';
 
 export interface OpenDeadLetters {
@@ -38,12 +41,20 @@ const pubsub = async ({ certs, project }: Of<'pubsub'>): Promise<DeadLetters> =>
   return pubsubDeadLetters({ projects });
 };
 
+const directory = async ({ root }: Of<'directory'>): Promise<DeadLetters> => {
+  // No dead letters is one thing, a directory that was named wrongly another.
+  await access(root, constants.R_OK | constants.X_OK).catch((error: unknown) => {
+    throw new Error(directoryFault(root, error));
+  });
+  return (await import('../../lib/queues/directory/dead-letters.ts')).directoryDeadLetters(root);
+};
+
 const open = async (place: ConfiguredQueues, sparing: boolean): Promise<DeadLetters> => {
   switch (place.kind) {
     case 'rabbitmq':
       return rabbitmq(place, sparing);
     case 'directory':
-      return (await import('../../lib/queues/directory/dead-letters.ts')).directoryDeadLetters(place.root);
+      return directory(place);
     case 'sqs':
       return sqs(place);
     case 'pubsub':

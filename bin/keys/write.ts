@@ -1,6 +1,7 @@
-import { lstat, mkdir, open, rm } from 'node:fs/promises';
+import { lstat, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { OptionsError } from '../../lib/errors.ts';
+import { messageOf, OptionsError } from '../../lib/errors.ts';
+import { makeDirectory } from '../../lib/workspace/make-directory.ts';
 import type { MadeFile } from './make.ts';
 
 const isThere = (path: string): Promise<boolean> =>
@@ -10,7 +11,7 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 const writeNew = async ({ path, text }: MadeFile): Promise<void> => {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path), 0o700);
   const file = await open(path, 'wx', 0o600);
   try {
     await file.writeFile(text);
@@ -22,7 +23,7 @@ const writeNew = async ({ path, text }: MadeFile): Promise<void> => {
 
 /**
  * Write the files of a set: all or none, none over another. Files are for their owner only (0600), directories too (0700).
- * Errors: OptionsError that names each file that is there already; what writing throws, after what was written is removed.
+ * Errors: OptionsError that names each file that is there already; what writing throws, with what to do about it, after what was written is removed.
  */
 export const writeKeys = async (files: readonly MadeFile[]): Promise<void> => {
   const there: string[] = [];
@@ -40,6 +41,6 @@ export const writeKeys = async (files: readonly MadeFile[]): Promise<void> => {
     }
   } catch (error) {
     for (const path of written) await rm(path, { force: true });
-    throw error;
+    throw new Error(`keys: nothing was written: ${messageOf(error)}; choose another --out`, { cause: error });
   }
 };

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChannelModel } from 'amqplib';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { configuredQueues, type ConfiguredQueues } from '../../lib/config/configured-queues.ts';
 import type { Options } from '../../lib/config/options.ts';
 import type { QueueKind } from '../../lib/model/delivery.ts';
+import { makeDirectory } from '../../lib/workspace/make-directory.ts';
+import { unreachable } from '../unreachable.ts';
 
 /** The way to one queue. Errors: what the broker says. */
 export interface QueueWay {
@@ -22,7 +24,9 @@ type Of<K extends QueueKind> = Extract<ConfiguredQueues, { readonly kind: K }>;
 const rabbitmqWay = ({ url }: Of<'rabbitmq'>, queue: string): QueueWay => {
   const connected = async <T>(work: (connection: ChannelModel) => Promise<T>): Promise<T> => {
     const { connect } = await import('amqplib');
-    const connection = await connect(url, { noDelay: true, timeout: 10_000 });
+    const connection = await connect(url, { noDelay: true, timeout: 10_000 }).catch((error: unknown) => {
+      throw unreachable(url, error);
+    });
     connection.on('error', () => undefined);
     try {
       return await work(connection);
@@ -64,7 +68,7 @@ const directoryWay = ({ root }: Of<'directory'>, queue: string): QueueWay => ({
     return (await readdir(join(root, queue))).filter(isMessage).length;
   },
   send: async body => {
-    await mkdir(join(root, queue), { recursive: true });
+    await makeDirectory(join(root, queue));
     const draft = join(root, `.submit-${randomUUID()}`);
     await writeFile(draft, body);
     await rename(draft, join(root, queue, randomUUID()));

@@ -1,9 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { readFault } from '../../lib/crypto/key-file.ts';
-import { OptionsError } from '../../lib/errors.ts';
+import { messageOf, OptionsError } from '../../lib/errors.ts';
 import type { RequestStore } from '../../lib/request/build-request.ts';
 import type { ObjectStore } from '../../lib/storage/object-store.ts';
+import { makeDirectory } from '../../lib/workspace/make-directory.ts';
 
 /** A store as requests name it, with the buckets of artifacts and of metadata objects. */
 export type SubmitStore = RequestStore;
@@ -52,7 +53,7 @@ export const withServiceAccount = async (store: SubmitStore, file: string | unde
   return { ...store, credentials: { jwt: { token } } };
 };
 
-/** One bucket of it. A directory is made. */
+/** One bucket of it. A directory is made. Errors: OptionsError where it can not be. */
 export const openBucket = async (store: SubmitStore, bucket: string): Promise<ObjectStore> => {
   const { endpoint, credentials } = store;
   if (endpoint.startsWith('gs:')) {
@@ -65,7 +66,9 @@ export const openBucket = async (store: SubmitStore, bucket: string): Promise<Ob
   }
   if (!credentials || 'jwt' in credentials) {
     const root = join(endpoint, bucket);
-    await mkdir(root, { recursive: true });
+    await makeDirectory(root).catch((error: unknown) => {
+      throw new OptionsError([`--store (SUBMIT_STORE): ${root} can not be made: ${messageOf(error)}; choose another`]);
+    });
     return (await import('../../lib/storage/directory.ts')).createDirectoryStore({ root });
   }
   const { access_key: accessKey, secret_access_key: secretAccessKey } = credentials.aws;

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import type { BigIntStats, Dirent } from 'node:fs';
-import { link, lstat, mkdir, open, opendir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, lstat, open, opendir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { StoreError } from '../errors.ts';
 import { closeUnread, piecesUntil, type Pieces } from '../flow/pieces.ts';
+import { makeDirectory } from '../workspace/make-directory.ts';
 import { directoryError, isFileSystemError } from './directory-errors.ts';
 import { withLockFile } from './directory-lock.ts';
 import { isWithin, pathOfKey, realPathOf } from './directory-paths.ts';
@@ -162,7 +163,7 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
         try {
           const file = await fileOf('put', key);
           const draft = `${file}.studioml-${randomUUID()}`;
-          await mkdir(path.dirname(file), { recursive: true });
+          await makeDirectory(path.dirname(file));
           try {
             await write(draft, body, options.signal);
             const info = await lstat(draft, { bigint: true });

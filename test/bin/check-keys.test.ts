@@ -1,5 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { runCheck } from '../../bin/check.ts';
 import { keyChecks } from '../../bin/checks/keys.ts';
@@ -19,6 +19,7 @@ t.test('keys that can be used are named', async t => {
     'directories of keys': { status: 'ok' },
     'cluster key': { status: 'ok', found: `${certs}/message/encryption/ssh-privatekey, 4096 bits` },
     senders: { status: 'ok', found: `${certs}/queues/signing: rmq_*` },
+    'report keys': { status: 'ok' },
   });
 });
 
@@ -46,9 +47,13 @@ t.test('what is wrong with a file is told with its name and what was expected, n
   const sender = join(certs, 'queues/signing/rmq_');
   writeFileSync(join(certs, 'message/passphrase/ssh-passphrase'), 'hunter2-hunter2');
   writeFileSync(sender, 'hunter3-hunter3');
+  const listener = join(certs, 'queues/response-encrypt/rmq_');
+  mkdirSync(dirname(listener), { recursive: true });
+  writeFileSync(listener, 'hunter4-hunter4');
   const wrong = await findingsOf({ CERTS_DIR: certs });
   t.match(wrong, {
     'cluster key': { status: 'failure', found: new RegExp(`${privateKey}: the passphrase does not open it`) },
+    'report keys': { status: 'failure', found: new RegExp(`${listener}: it holds no public key in PEM`) },
     senders: {
       status: 'failure',
       found: `${sender}: it holds no public key of SSH; expected one line: ssh-ed25519 AAAA… comment`,

@@ -22,3 +22,17 @@ t.test('every Python that experiments can run on is listed; an engine that is no
   t.match(of('GPUs'), { status: 'ok', found: /no nvidia-smi/ });
   t.match(of('container engine'), { status: 'warning', found: /nowhere/ });
 });
+
+t.test('a working directory that the runner will make is none that lacks, one that it can not make is', async t => {
+  const root = t.testdir({ file: '' });
+  const found = async (place: string) => {
+    const ended = await runCommand(['check', '--json'], { QUEUE_ROOT: root, WORKING_DIR: place });
+    return jsonLines<Told>(ended).find(({ check }) => check === 'working directory');
+  };
+  t.match(await found(join(root, 'a/b')), {
+    status: 'ok',
+    found: new RegExp(`^${root}/a/b, which the runner makes, `),
+  });
+  t.match(await found(join(root, 'file')), { status: 'failure', found: `${root}/file: it is not a directory` });
+  t.match(await found('/proc/none'), { status: 'failure', found: /^\/proc: / });
+});

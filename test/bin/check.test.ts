@@ -63,7 +63,7 @@ t.test('the management API is asked for the queues of the vhost, as the user of 
   t.same(asked, [
     '/api/exchanges/my%2Fhost/StudioML.topic/bindings/source',
     `Basic ${Buffer.from('u:p@').toString('base64')}`,
-    '/api/queues/my%2Fhost?columns=name,type,durable,arguments',
+    '/api/queues/my%2Fhost?columns=name,type,durable,arguments,effective_policy_definition',
     `Basic ${Buffer.from('u:p@').toString('base64')}`,
   ]);
   status = 404;

@@ -43,6 +43,10 @@ t.test('each command has a help of its own', async t => {
   t.match(generalHelp(100), /replay {6}\S/);
 });
 
+t.test('what follows -- is for the program: no help is told for it', async t => {
+  t.match(await run(['submit', '--', '--help', '-V']), { code: 2, stdout: '', stderr: /found 0 workspaces/ });
+});
+
 t.test('a command tells the options that have a meaning for it', async t => {
   t.match(commandHelp('why', 100), /--status-token[^]*--prom-address/);
   t.notMatch(commandHelp('why', 100), /--amqp-url|^Queues:/m);
@@ -58,6 +62,17 @@ t.test('who stops reading ends a command quietly', async t => {
   pipe.child.stdout?.destroy();
   // tap follows SIGINT in what it starts, and then it is that which ends it.
   t.match(await pipe, { stderr: /^(141|130)\n$/ });
+});
+
+t.test('a disk that takes nothing of what a command prints is told in one line', async t => {
+  const out = t.testdir({});
+  for (const words of [['--help'], ['check', '--queue-root', out], ['keys', 'sender', '--out', `${out}/certs`]]) {
+    const full = promisify(execFile)('sh', ['-c', '"$0" "$@" >/dev/full', process.execPath, main, ...words], {
+      env: { PATH: process.env['PATH'] },
+    });
+    const stderr = 'runner: stdout can not be written to: ENOSPC: no space left on device, write\n';
+    await t.rejects(full, { code: 1, stderr });
+  }
 });
 
 t.test('help for what is no command, and words after demo, are refused', async t => {

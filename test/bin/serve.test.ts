@@ -148,6 +148,16 @@ t.test('options that cannot be used end it with 2, all of them told on stderr', 
   t.notMatch(errors, / {4}at /, 'no stack');
 });
 
+t.test('a working directory that can not be made ends it with 2', async t => {
+  const child = serve(t, { QUEUE_ROOT: t.testdir({}), WORKING_DIR: '/proc/none' });
+  const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close') as Promise<[number | null]>]);
+  t.equal(code, 2);
+  t.match(
+    errors,
+    /^runner: --working-dir \(WORKING_DIR\): found \/proc\/none, expected a directory that can be written to/,
+  );
+});
+
 t.test('a file of events that cannot be opened ends it with 2', async t => {
   const queues = t.testdir({});
   const child = serve(t, { QUEUE_ROOT: queues, EVENTS: join(queues, 'none/events.ndjson') });

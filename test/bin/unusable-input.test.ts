@@ -44,6 +44,32 @@ t.test('queues and brokers that are not there are named', async t => {
     });
 });
 
+t.test('places where nothing can be written are named, and not waited for', async t => {
+  const directory = t.testdir({ program: { 'main.py': '' }, queues: {} });
+  const submit = ['submit', `${directory}/program`, '--queue', 'local_a'];
+  const nowhere = "ENOENT: no such file or directory, mkdir '/proc/none'";
+  const refused: readonly (readonly [words: readonly string[], code: number, stderr: string])[] = [
+    [['keys', 'sender', '--out', '/proc/none'], 1, `keys: nothing was written: ${nowhere}; choose another --out`],
+    [
+      [...submit, '--store', '/proc/none', '--queue-root', `${directory}/queues`],
+      2,
+      `--store (SUBMIT_STORE): /proc/none can not be made: ${nowhere}; choose another`,
+    ],
+    [
+      [...submit, '--store', `${directory}/store/bucket`, '--queue-root', '/proc/none'],
+      1,
+      `the request could not be sent [queue=local_a]: ${nowhere}; runner check looks why`,
+    ],
+    [
+      ['dead', 'list', '--queue-root', '/proc/none'],
+      1,
+      '/proc/none: there is no such directory; runner check looks why',
+    ],
+  ];
+  for (const [words, code, stderr] of refused)
+    t.strictSame(await runCommand(words), { code, stdout: '', stderr: `runner: ${stderr}\n` });
+});
+
 t.test('a command without its argument says what it expected', async t => {
   const expected: Readonly<Record<string, string>> = {
     keys: 'keys: found nothing, expected one of cluster, sender, response',

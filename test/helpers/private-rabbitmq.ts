@@ -21,6 +21,8 @@ export interface PrivateRabbitmq {
   start(): Promise<void>;
   /** rabbitmqctl. */
   ctl(...args: readonly string[]): Promise<void>;
+  /** Commands of a shell, in which rabbitmqctl is that of this node. Errors: the first that fails, with what it said. */
+  shell(commands: string): Promise<void>;
 }
 
 /**
@@ -57,6 +59,10 @@ export const startRabbitmq = async (t: Test, consumerTimeoutMs = 60_000): Promis
     },
     ctl: async (...args) => {
       await act('ctl', ...args);
+    },
+    shell: async commands => {
+      const words = `rabbitmqctl() { bash "$0" ctl "$@"; }\n${commands}`;
+      await run('sh', ['-ec', words, script], { env });
     },
   };
 };

@@ -1,15 +1,8 @@
-/**
- * Give `work` the address of a RabbitMQ user who may read, write and look at the management API, and declare nothing. The user is
- * removed after it.
- */
-export const withUser = async <T>(
-  amqpUrl: string,
-  managementUrl: string,
-  work: (url: string) => Promise<T>,
-): Promise<T> => {
-  const { username, password, pathname } = new URL(amqpUrl);
-  const name = `plain-${String(process.pid)}`;
-  const ask = async (path: string, method: string, body?: unknown): Promise<void> => {
+/** Asks the management API for changes, as the user of a broker's URL. Errors: any answer but success. */
+export const manager =
+  (amqpUrl: string, managementUrl: string) =>
+  async (path: string, method: string, body?: unknown): Promise<void> => {
+    const { username, password } = new URL(amqpUrl);
     const url = new URL(path, managementUrl);
     url.username = url.password = '';
     const answer = await fetch(url, {
@@ -19,10 +12,23 @@ export const withUser = async <T>(
     });
     if (!answer.ok) throw new Error(`${method} ${path}: HTTP ${String(answer.status)}`);
   };
+
+/**
+ * Give `work` the address of a RabbitMQ user who may read, write and look at the management API, and declare nothing, where
+ * `permissions` do not say something else. The user is removed after it.
+ */
+export const withUser = async <T>(
+  amqpUrl: string,
+  managementUrl: string,
+  work: (url: string) => Promise<T>,
+  permissions: Readonly<Record<string, string>> = {},
+): Promise<T> => {
+  const name = `plain-${String(process.pid)}`;
+  const ask = manager(amqpUrl, managementUrl);
   await ask(`/api/users/${name}`, 'PUT', { password: name, tags: 'monitoring' });
   try {
-    const vhost = pathname.slice(1) || '%2F';
-    await ask(`/api/permissions/${vhost}/${name}`, 'PUT', { configure: '', write: '.*', read: '.*' });
+    const vhost = new URL(amqpUrl).pathname.slice(1) || '%2F';
+    await ask(`/api/permissions/${vhost}/${name}`, 'PUT', { configure: '', write: '.*', read: '.*', ...permissions });
     const plain = new URL(amqpUrl);
     plain.username = plain.password = name;
     return await work(plain.href);

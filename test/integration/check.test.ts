@@ -1,8 +1,10 @@
 import assert from 'node:assert';
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { connect } from 'amqplib';
 import t from 'tap';
-import { withUser } from '../helpers/rabbitmq-user.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { manager, withUser } from '../helpers/rabbitmq-user.ts';
 import { jsonLines, runCommand } from '../helpers/run-command.ts';
 import { needS3 } from '../helpers/s3.ts';
 import { needService } from '../helpers/services.ts';
@@ -42,11 +44,62 @@ t.test('RabbitMQ: whether queues may be made, and which queues drop what they ho
     clock: { status: 'ok', found: /0\.\d s off that of 127\.0\.0\.1/ },
     store: { status: 'ok', found: /SUBMIT_STORE names one/ },
   });
+  const { host } = new URL(url);
+  t.match(await check({ ...env, AMQP_URL: `amqp://guest:guest@${host}/nowhere` }), {
+    RabbitMQ: { status: 'failure', found: /no such vhost/, remedy: /list_permissions/ },
+  });
+  t.match(await check({ ...env, AMQP_URL: `amqps://guest:guest@${host}/` }), {
+    RabbitMQ: { status: 'failure', found: /does not speak TLS/, remedy: /say amqp:/ },
+  });
   await withUser(url, managementUrl, async plain => {
+    const words = ['submit', new URL('../../fixtures/demo/train', import.meta.url).pathname, '--filename', 'train.py'];
+    const store = join(t.testdir({}), 'store/bucket');
+    t.match(await runCommand([...words, '--queue', name, '--store', store], { AMQP_URL: plain }), {
+      code: 1,
+      stderr:
+        /^runner: the request could not be sent .*ACCESS_REFUSED.*; the user needs leave to .*StudioML\.topic.*\n$/,
+    });
     t.match(await check({ ...env, AMQP_URL: plain }), {
       'RabbitMQ permission': { status: 'warning', found: /ACCESS.REFUSED/, remedy: /set_permissions/ },
     });
   });
+});
+
+t.test('RabbitMQ: leave to make queues is not all, and what a policy does is seen', async t => {
+  const url = needService(t, 'TEST_AMQP_URL');
+  const managementUrl = url && needService(t, 'TEST_AMQP_MGT_URL');
+  if (!url || !managementUrl) return;
+  const name = `rmq_policy_${randomUUID()}`;
+  const policy = `/api/policies/${new URL(url).pathname.slice(1)}/${name}`;
+  const broker = await connect(url);
+  const channel = await broker.createChannel();
+  await channel.assertQueue(name, { durable: true });
+  const ask = manager(url, managementUrl);
+  await ask(policy, 'PUT', { pattern: `^${name}$`, definition: { 'message-ttl': 60_000 }, 'apply-to': 'queues' });
+  t.teardown(async () => {
+    await ask(policy, 'DELETE');
+    await channel.deleteQueue(name);
+    await broker.close();
+  });
+  const env = { AMQP_URL: url, AMQP_MGT_URL: managementUrl, QUEUE_MATCH: `^${name}$` };
+  await withUser(
+    url,
+    managementUrl,
+    async own => {
+      t.match(await check({ ...env, AMQP_URL: own }), {
+        'RabbitMQ permission': { status: 'warning', found: /ACCESS.REFUSED.*amq\.match/, remedy: /set_permissions/ },
+      });
+    },
+    { configure: '^studioml\\..*', write: '^(studioml\\..*|amq\\.(default|headers)|rmq_.*)$' },
+  );
+  // The management API hears of a policy with the statistics of the queue.
+  await eventually(
+    async () => {
+      const { found = '' } = (await check(env))['RabbitMQ queues'] ?? {};
+      assert.equal(found, `queues that match: 1 classic; ${name} drops what waits longer than 60000 ms`);
+    },
+    { timeoutMs: 60_000, everyMs: 1000 },
+  );
 });
 
 t.test('a store that SUBMIT_STORE names is written to, read and cleaned', async t => {

@@ -53,7 +53,7 @@ const startPrometheus = async (t: Test, program: string, target: string) => {
 
 t.test('a real Prometheus scrapes what promtool finds well-formed, and answers the dashboard', async t => {
   const prometheus = needService(t, 'TEST_PROMETHEUS');
-  const tool = needService(t, 'TEST_PROMTOOL');
+  const tool = prometheus && needService(t, 'TEST_PROMTOOL');
   if (prometheus === undefined || tool === undefined) return;
   const scene = new PipelineScene(t);
   const url = await urlOf(scene);
@@ -118,6 +118,10 @@ t.test('health, scale, tail and cancel of a running runner', async t => {
   });
   t.match(JSON.parse((await ask(`/scale/${sceneQueue}`)).text), { total: 3 });
   t.match(await ask('/scale/local_other'), { status: 404 });
+  // KEDA takes what its trigger names, of the answer at the URL that it names.
+  const trigger = readFileSync(new URL('../../deploy/chart/templates/scaled-object.yaml', import.meta.url), 'utf8');
+  const [, path = '', member = ''] = /url: .+:9090(\/\S+)[^]*?valueLocation: (\w+)/.exec(trigger) ?? [];
+  t.equal((JSON.parse((await ask(path)).text) as Record<string, unknown>)[member], 3);
 
   const env = { STATUS_TOKEN: 'a-long-token' };
   const tail = startCommand(['tail', running, '--runner', url], env);

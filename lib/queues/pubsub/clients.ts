@@ -58,13 +58,34 @@ const serviceAccount = (projectId: string, { client_email: email, private_key: k
   return { auth: new GoogleAuth({ projectId, authClient }) };
 };
 
+/**
+ * A client starts with its first call. Where it can't, since nobody tells credentials, the library throws that a second time where
+ * nobody can catch it, which ends a process, and keeps the failure for ever (pubsub 6.3). Here it is an error of the call alone, and the next
+ * call starts it anew.
+ */
+const startingAnew = <C extends v1.SubscriberClient | v1.PublisherClient>(client: C): C => {
+  const start = client.initialize.bind(client);
+  const started = client as { subscriberStub?: unknown; publisherStub?: unknown };
+  client.initialize = async () => {
+    const starting = start();
+    try {
+      return await starting;
+    } catch {
+      if (started.subscriberStub === starting) delete started.subscriberStub;
+      if (started.publisherStub === starting) delete started.publisherStub;
+      return {};
+    }
+  };
+  return client;
+};
+
 /** @param key absent: application default credentials */
 const createClients = (project: string, key?: Key): Clients => {
   const options = { projectId: project, ...(key ? serviceAccount(project, key) : {}), ...emulator(project) };
   return {
     project,
-    subscriber: new v1.SubscriberClient(options),
-    publisher: new v1.PublisherClient(options),
+    subscriber: startingAnew(new v1.SubscriberClient(options)),
+    publisher: startingAnew(new v1.PublisherClient(options)),
   };
 };
 
