@@ -111,15 +111,18 @@ const feed = async (source: Pieces, stream: Writable, partBytes: number): Promis
 /**
  * zstd, level 3, one frame, on several cores: threads of its own compress one job each. A write is as much as they take at once, and is
  * seen through (`flush`): with threads zstd takes a part of what it is given and comes back for the rest, and Node's stream would take
- * that for the end. Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
+ * that for the end. Of two cores one is busy with reading and sending: a thread of Node's pool has the other one then, since threads of
+ * zstd's own take half as much CPU again (measured).
+ * @param cores of this machine
+ * Source: zstd_compress.c, ZSTD_compressStream2, "some progress"; node, lib/zlib.js, processCallback.
  */
-export async function* zstdFrame(source: Pieces): AsyncGenerator<Buffer> {
+export async function* zstdFrame(source: Pieces, cores = availableParallelism()): AsyncGenerator<Buffer> {
   const { ZSTD_e_flush: flush, ZSTD_c_nbWorkers, ZSTD_c_jobSize } = constants;
-  const threads = coresAtOnce();
-  const params = { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes };
+  const threads = cores > 2 ? Math.min(cores, mostAtOnce) : 0;
+  const params = threads > 0 ? { [ZSTD_c_nbWorkers]: threads, [ZSTD_c_jobSize]: zstdJobBytes } : {};
   const encoder = createZstdCompress({ chunkSize: 256 * 1024, flush, params });
   // Who reads the encoder hears of an error by it.
-  feed(source, encoder, threads * zstdJobBytes).then(
+  feed(source, encoder, Math.max(threads, 2) * zstdJobBytes).then(
     () => encoder.end(),
     (error: unknown) => encoder.destroy(asError(error)),
   );

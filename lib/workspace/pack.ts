@@ -26,7 +26,7 @@ interface Compression {
 }
 const compressions: readonly Compression[] = [
   { ends: /\.(?:tar\.gz|tgz)$/i, now: bytes => gzipSync(bytes), encoder: () => gzipBlocks },
-  { ends: /\.(?:tar\.zst|tzst)$/i, now: bytes => zstdCompressSync(bytes), encoder: () => zstdFrame },
+  { ends: /\.(?:tar\.zst|tzst)$/i, now: bytes => zstdCompressSync(bytes), encoder: () => source => zstdFrame(source) },
   { ends: /\.(?:tar\.xz|txz)$/i, encoder: () => xzStreams },
   {
     ends: /\.(?:tar\.bz2|tbz2?)$/i,
