@@ -1,6 +1,10 @@
+import { Memory, pageBytes, type WasmMemory } from './web-assembly.ts';
+
 /** Memory in which bytes go from one thread to another, in order: one writes, one reads. */
 export interface ByteRing {
-  readonly bytes: SharedArrayBuffer;
+  /** Its bytes, and behind them, at the next page, one page that the writer may use as it likes. */
+  readonly memory: WasmMemory;
+  readonly capacity: number;
   /** Counters, see below. */
   readonly marks: SharedArrayBuffer;
 }
@@ -28,10 +32,14 @@ export class RingBroken extends Error {
 }
 
 /** @param capacity a power of two, bytes */
-export const createByteRing = (capacity = 4 * 1024 * 1024): ByteRing => ({
-  bytes: new SharedArrayBuffer(capacity),
-  marks: new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT),
-});
+export const createByteRing = (capacity = 4 * 1024 * 1024): ByteRing => {
+  const pages = Math.ceil(capacity / pageBytes) + 1;
+  return {
+    memory: new Memory({ initial: pages, maximum: pages, shared: true }),
+    capacity,
+    marks: new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT),
+  };
+};
 
 /** Give a ring up, from either side or from a third one: whoever waits at it is told. What ended well stays so. */
 export const breakRing = ({ marks }: ByteRing): void => {
@@ -65,8 +73,8 @@ export class RingWriter {
   readonly #bytes: Buffer;
   readonly #words: Int32Array;
 
-  constructor({ bytes, marks }: ByteRing) {
-    this.#bytes = Buffer.from(bytes);
+  constructor({ memory, capacity, marks }: ByteRing) {
+    this.#bytes = Buffer.from(memory.buffer, 0, capacity);
     this.#words = new Int32Array(marks);
   }
 
@@ -80,23 +88,56 @@ export class RingWriter {
     return at < chunk.length ? this.#fillLater(chunk, at) : undefined;
   }
 
+  /**
+   * Where the next bytes go, for whoever puts them there himself and says so with `put`; undefined where there is no room.
+   * Errors: RingBroken.
+   */
+  room(): Buffer | undefined {
+    const free = this.#free();
+    if (free === 0) return undefined;
+    const { length: capacity } = this.#bytes;
+    const at = this.#at();
+    return this.#bytes.subarray(at, at + Math.min(free, capacity - at, takeBytes));
+  }
+
+  /** So many bytes stand at the beginning of the room. */
+  put(count: number): void {
+    Atomics.add(this.#words, written, count);
+    if (heldIn(this.#words) >= Math.min(wakeBytes, this.#bytes.length / 4)) wake(this.#words, toRead);
+  }
+
+  /** Resolves when there is much room again. Errors: RingBroken. */
+  async roomAgain(): Promise<void> {
+    for (;;) {
+      const seen = Atomics.load(this.#words, toWrite);
+      if (this.#free() >= this.#bytes.length / 4) return;
+      await changed(this.#words, toWrite, seen);
+    }
+  }
+
   /** There is nothing more. */
   end(): void {
     Atomics.compareExchange(this.#words, state, open, ended);
     wake(this.#words, toRead);
   }
 
-  #fill(chunk: Buffer, from: number): number {
+  #free(): number {
     if (Atomics.load(this.#words, state) === broken) throw new RingBroken('nobody reads it any more');
-    const { length: capacity } = this.#bytes;
-    const count = Math.min(chunk.length - from, capacity - heldIn(this.#words));
+    return this.#bytes.length - heldIn(this.#words);
+  }
+
+  #at(): number {
+    return (Atomics.load(this.#words, written) >>> 0) % this.#bytes.length;
+  }
+
+  #fill(chunk: Buffer, from: number): number {
+    const count = Math.min(chunk.length - from, this.#free());
     if (count === 0) return from;
-    const at = (Atomics.load(this.#words, written) >>> 0) % capacity;
-    const first = Math.min(count, capacity - at);
+    const at = this.#at();
+    const first = Math.min(count, this.#bytes.length - at);
     chunk.copy(this.#bytes, at, from, from + first);
     chunk.copy(this.#bytes, 0, from + first, from + count);
-    Atomics.add(this.#words, written, count);
-    if (heldIn(this.#words) >= Math.min(wakeBytes, capacity / 4)) wake(this.#words, toRead);
+    this.put(count);
     return from + count;
   }
 
@@ -115,8 +156,8 @@ export class RingReader {
   readonly #bytes: Buffer;
   readonly #words: Int32Array;
 
-  constructor({ bytes, marks }: ByteRing) {
-    this.#bytes = Buffer.from(bytes);
+  constructor({ memory, capacity, marks }: ByteRing) {
+    this.#bytes = Buffer.from(memory.buffer, 0, capacity);
     this.#words = new Int32Array(marks);
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { crc64 } from './crc64.ts';
+import { crc64, type Crc64 } from './crc64.ts';
 import type { BodyCheck, Digest } from './object-store.ts';
 
 const differs = (name: string, found: string, expected: string): string | undefined =>
@@ -60,20 +60,20 @@ export const crc32Check = (expected: string): BodyCheck => {
   };
 };
 
-/** @param expected CRC-64/NVME of the whole object, hexadecimal */
-export const crc64Check = (expected: string): BodyCheck => {
+/** @param expected CRC-64/NVME of the whole object, hexadecimal @param sumOf how it is computed */
+export const crc64Check = (expected: string, sumOf: Crc64 = crc64): BodyCheck => {
   let sum = 0n;
   return {
     digest: { type: 'crc64', expected },
     update: chunk => {
-      sum = crc64(chunk, sum);
+      sum = sumOf(chunk, sum);
     },
     fault: () => differs('CRC-64', sum.toString(16).padStart(16, '0'), expected),
   };
 };
 
-/** The check that a digest asks for, in whatever thread. */
-export const checkFor = (digest: Digest): BodyCheck => {
+/** The check that a digest asks for, in whatever thread. @param crc64Of how a CRC-64 is computed there */
+export const checkFor = (digest: Digest, crc64Of?: () => Crc64): BodyCheck => {
   switch (digest.type) {
     case 'md5':
       return md5Check(digest.expected);
@@ -82,7 +82,7 @@ export const checkFor = (digest: Digest): BodyCheck => {
     case 'crc32':
       return crc32Check(digest.expected);
     case 'crc64':
-      return crc64Check(digest.expected);
+      return crc64Check(digest.expected, crc64Of?.());
     default:
       return digest satisfies never;
   }

@@ -24,6 +24,30 @@ t.test('bytes come out as they went in, whatever the sizes, round and round', as
   t.ok(Buffer.concat(pieces).equals(bytes));
 });
 
+t.test('who puts bytes into the room himself is told where it is, and when there is some again', async t => {
+  const ring = createByteRing(1000);
+  const bytes = randomBytes(20_000);
+  const writing = (async () => {
+    const writer = new RingWriter(ring);
+    for (let at = 0, size = 1; at < bytes.length; size = (size * 7) % 301) {
+      const room = writer.room();
+      if (!room) {
+        await writer.roomAgain();
+        t.ok(writer.room());
+        continue;
+      }
+      const count = bytes.copy(room, 0, at, at + size);
+      writer.put(count);
+      at += count;
+    }
+    writer.end();
+  })();
+  const pieces: Buffer[] = [];
+  for await (const piece of new RingReader(ring).copies()) pieces.push(piece);
+  await writing;
+  t.ok(Buffer.concat(pieces).equals(bytes));
+});
+
 t.test('a thread that blocks gets all of it, its first bytes first', async t => {
   const ring = createByteRing(4096);
   const program = `
@@ -50,6 +74,14 @@ t.test('a ring that is broken tells whoever waits, on either side', async t => {
   const writing = Promise.resolve(new RingWriter(full).write(Buffer.alloc(17)));
   breakRing(full);
   await t.rejects(writing, RingBroken);
+  t.throws(() => new RingWriter(full).room(), RingBroken);
+  const stuck = createByteRing(16);
+  const writer = new RingWriter(stuck);
+  await writer.write(Buffer.alloc(16));
+  t.equal(writer.room(), undefined);
+  const waiting = writer.roomAgain();
+  breakRing(stuck);
+  await t.rejects(waiting, RingBroken);
   const empty = createByteRing(16);
   const reading = new RingReader(empty).copies().next();
   breakRing(empty);

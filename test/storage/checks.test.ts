@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import t from 'tap';
 import { checkFor } from '../../lib/storage/checks.ts';
-import { crc64 } from '../../lib/storage/crc64.ts';
+import { createByteRing } from '../../lib/flow/byte-ring.ts';
+import { crc64, crc64In } from '../../lib/storage/crc64.ts';
 
 const md5 = (...pieces: Buffer[]): Buffer => createHash('md5').update(Buffer.concat(pieces)).digest();
 
@@ -15,6 +16,18 @@ t.test('CRC-64/NVME of known texts, in pieces as well', async t => {
     let sum = 0n;
     for (let at = 0; at < bytes.length; at += size) sum = crc64(bytes.subarray(at, at + size), sum);
     t.equal(sum, whole, `pieces of ${String(size)}`);
+  }
+});
+
+t.test('CRC-64/NVME of what stands in the memory of a ring, wherever it begins', async t => {
+  const { memory, capacity } = createByteRing(100_000);
+  const sumOf = crc64In(memory, memory.buffer.byteLength - 65_536);
+  const ring = Buffer.from(memory.buffer, 0, capacity);
+  const bytes = randomBytes(50_000);
+  for (const at of [0, 1, 17, 50_000]) {
+    bytes.copy(ring, at);
+    const sum = sumOf(ring.subarray(at, at + 33_333));
+    t.equal(sumOf(ring.subarray(at + 33_333, at + bytes.length), sum), crc64(bytes), String(at));
   }
 });
 

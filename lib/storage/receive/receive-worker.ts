@@ -1,7 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { RingBroken, RingWriter } from '../../flow/byte-ring.ts';
+import { pageBytes } from '../../flow/web-assembly.ts';
 import { checkFor } from '../checks.ts';
-import { getRange } from './get-range.ts';
+import { crc64In } from '../crc64.ts';
+import { getRange, type Sink } from './get-range.ts';
 import type { FromReceiver, ReceiveTask, ToReceiver } from './receive-protocol.ts';
 import { ReplyError } from './reply-head.ts';
 
@@ -10,23 +12,27 @@ const port = parentPort;
 if (!port) throw new Error('this is a thread of the runner');
 
 const writer = new RingWriter(ring);
-const check = digest && checkFor(digest);
+// In the ring's own memory: nothing is copied for it.
+const crc64Of = () => crc64In(ring.memory, ring.memory.buffer.byteLength - pageBytes);
+const check = digest && checkFor(digest, crc64Of);
 const count = new BigInt64Array(received);
 let at = 0;
-let writing: Promise<void> | undefined;
 
-const onBytes = (piece: Buffer): Promise<void> | undefined => {
-  at += piece.length;
-  Atomics.store(count, 0, BigInt(at));
-  check?.update(piece);
-  writing = writer.write(piece);
-  return writing;
+const sink: Sink = {
+  room: () => writer.room(),
+  put: piece => {
+    at += piece.length;
+    Atomics.store(count, 0, BigInt(at));
+    // First: who reads it has work meanwhile, and leaves it as it is.
+    writer.put(piece.length);
+    check?.update(piece);
+  },
+  roomAgain: () => writer.roomAgain(),
 };
 
 const go = async ({ get }: ToReceiver): Promise<FromReceiver> => {
   try {
-    await writing;
-    if (at < sizeBytes) await getRange(get, { fromByte: at, bytes: sizeBytes - at }, onBytes);
+    if (at < sizeBytes) await getRange(get, { fromByte: at, bytes: sizeBytes - at }, sink);
     const fault = check?.fault();
     return fault === undefined ? { type: 'done' } : { type: 'fault', fault };
   } catch (error) {
