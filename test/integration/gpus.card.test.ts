@@ -123,6 +123,7 @@ t.test('a card that somebody else fills is not granted before it is free', { tim
   t.notOk(runs());
   stranger.stdin.end();
   await once(stranger, 'exit');
-  const isDone = (one: EventLine) => one.event === 'settled' && one.experiment === key && one['settlement'] === 'accept';
+  const isDone = (one: EventLine) =>
+    one.event === 'settled' && one.experiment === key && one['settlement'] === 'accept';
   t.match(await it.event(isDone, 90_000), { cause: 'completed' });
 });
