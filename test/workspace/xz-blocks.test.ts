@@ -11,13 +11,16 @@ import { bodyOf, tarOf } from '../helpers/tars.ts';
 
 const content = Buffer.concat([randomBytes(100_000), Buffer.alloc(3_000_000, 'x')]);
 
-/** The first block of a file of one stream asks for a dictionary of `bits`. Source: The .xz File Format, 3.1, 5.3.1. */
-const asking = (xz: Buffer, bits: number): Buffer => {
+/**
+ * The block at `at`, of a header without sizes, asks for a dictionary of `bits`; by default the first of a stream.
+ * Source: The .xz File Format, 3.1, 5.3.1.
+ */
+const asking = (xz: Buffer, bits: number, at = 12): Buffer => {
   const changed = Buffer.from(xz);
-  const size = ((changed[12] ?? 0) + 1) * 4;
+  const end = at + ((changed[at] ?? 0) + 1) * 4 - 4;
   // Flags, id of LZMA2, size of its properties, and these.
-  changed[16] = bits;
-  changed.writeUInt32LE(crc32(changed.subarray(12, 12 + size - 4)), 12 + size - 4);
+  changed[at + 4] = bits;
+  changed.writeUInt32LE(crc32(changed.subarray(at, end)), end);
   return changed;
 };
 
@@ -50,6 +53,18 @@ t.test('so is one that asks for it in a later stream', async t => {
   );
   const late = Buffer.concat([first ?? Buffer.alloc(0), Buffer.alloc(8), asking(second ?? Buffer.alloc(0), 40)]);
   await t.rejects(unpacked(t, late), { message: /needs a dictionary of/ });
+});
+
+t.test('a stream of several blocks is read whole, and none of them may ask for more', async t => {
+  const file = (name: string) => readFileSync(join(import.meta.dirname, '../../fixtures/archives', name));
+  const lines = Array.from({ length: 150 }, (_, i) => `line ${String(i)} of a file in blocks\n`).join('');
+  for (const name of ['blocks.tar.xz', 'blocks-sized.tar.xz']) {
+    for (const chunkBytes of [1, 100, 4096])
+      t.equal((await unpacked(t, file(name), chunkBytes)).toString(), lines, name);
+  }
+  // Where the third of them begins.
+  const third = asking(file('blocks.tar.xz'), 39, 412);
+  await t.rejects(unpacked(t, third), { message: /needs a dictionary of 3072 MiB/ });
 });
 
 t.test('every kind of xz is followed to its end, in pieces of any size', async t => {
