@@ -88,7 +88,9 @@ export const startHttp = async ({ address, routes, token }: HttpSettings): Promi
       const params = match(route, parts);
       return params ? [{ route, params }] : [];
     });
-    const meant = found.find(({ route }) => route.method === request.method);
+    // Some probes only ask for the head of what GET gives.
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    const meant = found.find(({ route }) => route.method === method);
     // Whether something is there is not told to who may not ask.
     if (!meant?.route.open && !mayAsk(request)) return plain(401, 'expected the bearer token of STATUS_TOKEN');
     if (!meant)
@@ -109,7 +111,8 @@ export const startHttp = async ({ address, routes, token }: HttpSettings): Promi
       'cache-control': 'no-store',
       ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     });
-    if (!('body' in answer)) response.end(asJson ? JSON.stringify(answer.json) : `${answer.text}\n`);
+    if (request.method === 'HEAD') response.end();
+    else if (!('body' in answer)) response.end(asJson ? JSON.stringify(answer.json) : `${answer.text}\n`);
     else if (typeof answer.body === 'string') response.end(answer.body);
     else {
       response.flushHeaders();

@@ -5,9 +5,14 @@ import t, { type Test } from 'tap';
 import { hostAndPort, parseAddress } from '../../lib/http/address.ts';
 import { startHttp, type Route } from '../../lib/http/server.ts';
 
+async function* endless(): AsyncGenerator<Buffer> {
+  for (;;) yield Buffer.from('and so on\n');
+}
+
 const routes: readonly Route[] = [
   { method: 'GET', path: '/echo/:word', answer: ({ word }) => ({ json: { word }, text: `it is ${word ?? ''}` }) },
   { method: 'GET', path: '/open', open: true, answer: () => ({ json: [], text: 'open' }) },
+  { method: 'GET', path: '/endless', answer: () => ({ type: 'text/plain', body: endless() }) },
   {
     method: 'GET',
     path: '/fails',
@@ -31,6 +36,8 @@ t.test('answers people in words and programs in JSON', async t => {
   t.strictSame(await ask('/echo/a%2Fb'), { status: 200, text: 'it is a/b\n' });
   t.strictSame(await ask('/echo/b', { accept: 'application/json' }), { status: 200, text: '{"word":"b"}' });
   t.match(await ask('/nothing'), { status: 404 });
+  t.strictSame(await ask('/echo/b', {}, 'HEAD'), { status: 200, text: '' });
+  t.strictSame(await ask('/endless', {}, 'HEAD'), { status: 200, text: '' });
   t.match(await ask('/open', {}, 'POST'), { status: 405 });
   t.match(await ask('/echo/%ff'), { status: 400 });
   t.match(await ask('/fails'), { status: 500, text: 'broken\n' });
@@ -43,6 +50,7 @@ t.test('asks for the token, except where anybody may ask', async t => {
   t.match(await ask('/echo/a', { authorization: 'Bearer another' }), { status: 401 });
   t.match(await ask('/echo/a', { authorization: 'Bearer a token' }), { status: 200 });
   t.match(await ask('/open'), { status: 200 });
+  t.match(await ask('/echo/a', {}, 'HEAD'), { status: 401, text: '' });
 });
 
 t.test('a busy port is an error', async t => {
