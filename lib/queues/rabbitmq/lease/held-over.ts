@@ -5,6 +5,8 @@
 export interface HeldOver {
   /** What a look found, and what is held over. */
   with(found: ReadonlySet<string>): ReadonlySet<string>;
+  /** A message of this queue is held from now on: so the queue is there, whenever the next look is. */
+  took(name: string): void;
 }
 
 /**
@@ -15,6 +17,10 @@ export const createHeldOver = (working: () => readonly string[], generation: () 
   /** The connection at which a queue was last seen. */
   let seen = new Map<string, number>();
   return {
+    took: name => {
+      const now = generation();
+      if (now !== undefined) seen.set(name, now);
+    },
     with: found => {
       const now = generation();
       const queues = working();

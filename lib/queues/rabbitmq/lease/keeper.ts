@@ -225,6 +225,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
         throw new AttemptError('broker-fault', 'the message could not be leased', { queue }, { cause: error });
       }
       entry.state = 'held';
+      heldOver.took(queue);
       const answer = await isOurs;
       if (answer === true) return { entry };
       locked.delete(lock);
