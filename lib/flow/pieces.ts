@@ -49,6 +49,14 @@ export async function* counted(source: Pieces, count: (bytes: number) => void): 
   }
 }
 
+/** All pieces as one, in memory of its own. Errors: those of the source. */
+export const whole = async (pieces: Pieces): Promise<Buffer> => {
+  const copies: Buffer[] = [];
+  for await (const piece of pieces) copies.push(Buffer.from(piece));
+  const [only] = copies;
+  return only && copies.length === 1 ? only : Buffer.concat(copies);
+};
+
 /** Pieces of any sizes as parts of one size. An empty source gives one empty part. Errors: those of the source. */
 export async function* inParts(source: Pieces, partBytes: number): AsyncGenerator<Part, void, undefined> {
   // New memory for each part would cost more than the copy: it is mapped, touched, and collected.

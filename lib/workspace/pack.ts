@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { counted, type Pieces } from '../flow/pieces.ts';
+import { counted, whole, type Pieces } from '../flow/pieces.ts';
 import { findExecutable } from '../resources/find-executable.ts';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 import { bzip2By, gzipBlocks, xzStreams, zstdFrame, type Encoder } from './encoders.ts';
@@ -171,14 +171,6 @@ const sizeOf = (found: readonly Found[]): number =>
 /** The bytes of the archive of what was found, as far as names are not too long for it: its blocks, and its end. */
 export const archiveBytesOf = (found: readonly Found[]): number =>
   found.reduce((sum, { sizeBytes }) => sum + blockBytes + sizeBytes + paddingAfter(sizeBytes), endOfArchive.length);
-
-/** All pieces as one. */
-const whole = async (pieces: Pieces): Promise<Buffer> => {
-  const copies: Buffer[] = [];
-  for await (const piece of pieces) copies.push(Buffer.from(piece));
-  const [only] = copies;
-  return only && copies.length === 1 ? only : Buffer.concat(copies);
-};
 
 async function* piecesOf(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
