@@ -8,6 +8,12 @@ export interface QueueName {
   readonly name: string;
 }
 
+/**
+ * What is known beside the queue of other attempts of an experiment that begins. `none`: whoever begins it later finds that this one
+ * has. `begun`: another one has, perhaps a moment ago, and is not known to be over. `unknown`: only the queue can tell.
+ */
+export type Rival = 'none' | 'begun' | 'unknown';
+
 /** A message on loan from a queue. It gets exactly one settlement; a delivery that is never settled comes back by itself. */
 export interface Delivery {
   readonly queue: QueueName;
@@ -23,8 +29,9 @@ export interface Delivery {
   /**
    * Say, before anything is started, that attempt `attempt` of the experiment `key` begins: if the runner dies now, the message
    * comes home counted. Errors: AttemptError, `duplicate` where the broker knows that another attempt of it runs.
+   * @param rival what a queue that keeps attempts of one experiment apart goes by; absent: `unknown`. Never rejects.
    */
-  begin(attempt: number, key: string): Promise<void>;
+  begin(attempt: number, key: string, rival?: Promise<Rival>): Promise<void>;
   /** Settle it. A second call is a fault of the caller and throws. Rejects when the queue could not be told. */
   settle(settlement: Settlement): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, isStoreError, messageOf } from '../errors.ts';
 import { within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
+import type { Rival } from '../model/delivery.ts';
 import { createFence, fenceBeside, readFence, writeFence } from '../storage/fence.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
@@ -69,11 +70,18 @@ const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | und
   return fence;
 };
 
-/** @param begun resolves when the queue knows of the attempt; what stands there is read meanwhile */
+/** How the fence and the queue hear of each other. */
+interface Beside {
+  /** Resolves when the queue knows of the attempt. */
+  readonly begun: Promise<void>;
+  /** Say what stands at the fence. */
+  readonly tell: (rival: Rival) => void;
+}
+
 const take = async (
   attempt: PreparedAttempt,
   use: FenceContext,
-  begun: Promise<void>,
+  { begun, tell }: Beside,
   signal: AbortSignal,
 ): Promise<void> => {
   const metadata = use.locateMetadata(attempt);
@@ -84,15 +92,21 @@ const take = async (
   // Nothing stands there before the first attempt, which the store makes sure of: only then is it worth a look.
   let mayBeFirst = attempt.identity.number === 1;
   for (;;) {
-    const found = mayBeFirst ? undefined : await readFence(place, signal);
-    // What stands there is judged when the queue has said that nobody else runs it.
-    if (!mayBeFirst) await begun;
+    let found = mayBeFirst ? undefined : await readFence(place, signal);
+    if (!mayBeFirst) {
+      const isRunning = found?.mark?.state === 'running';
+      tell(isRunning ? 'begun' : 'unknown');
+      // What stands there is judged when the queue has said that nobody else runs it, which may take its time.
+      await begun;
+      if (isRunning) found = await readFence(place, signal);
+    }
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());
     try {
       const etag = mayBeFirst ? await createFence(place, mark, signal) : await writeFence(place, mark, found, signal);
       attempt.record.fence = heldFence(place, mark, etag, use.now);
+      tell('none');
       return;
     } catch (error) {
       // Somebody was quicker: what they wrote decides. A store that knows no conditions has to be looked at.
@@ -111,10 +125,16 @@ const isRefusal = (error: unknown): boolean =>
  */
 const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void> => {
   const { delivery, identity, request, record, signal } = attempt;
-  const begun = delivery.begin(identity.number, request.key).then(() => {
+  const rival = Promise.withResolvers<Rival>();
+  const begun = delivery.begin(identity.number, request.key, rival.promise).then(() => {
     record.began = true;
   });
-  const taken = within(patienceMs, until => take(attempt, use, begun, until), signal).catch((error: unknown) => error);
+  const beside = { begun, tell: rival.resolve };
+  const taken = within(patienceMs, until => take(attempt, use, beside, until), signal)
+    .catch((error: unknown) => error)
+    .finally(() => {
+      rival.resolve('unknown');
+    });
   await begun;
   const failure = await taken;
   if (failure === undefined) return;

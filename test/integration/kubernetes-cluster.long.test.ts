@@ -10,11 +10,15 @@ const patience = { timeoutMs: 240_000, everyMs: 250 };
 const settlements = ({ listener }: ClusterScene, key: string) =>
   listener.events
     .filter(({ event, experiment }) => event === 'settled' && experiment === key)
-    .map(({ settlement, cause }) => [settlement, cause]);
+    .map(({ settlement, cause, runner }) => ({ settlement, cause, runner }));
 
 /** Until an experiment was settled so, and what it printed was stored. */
 const ends = async (scene: ClusterScene, key: string): Promise<string> => {
-  await eventually(() => assert.deepEqual(settlements(scene, key), [['accept', 'completed']]), patience);
+  await eventually(() => {
+    const found = settlements(scene, key);
+    const said = found.map(({ settlement, cause }) => `${String(settlement)} ${String(cause)}`);
+    assert.deepEqual(said, ['accept completed'], JSON.stringify(found));
+  }, patience);
   const { body } = await scene.bucket.open().get(`experiments/${key}`);
   const record = JSON.parse(await text(body)) as { status: string };
   assert.equal(record.status, 'finished');
@@ -114,6 +118,8 @@ t.test('runners of the chart in a cluster', { timeout: 1_700_000 }, async t => {
   });
 
   await helm(['uninstall', 'runners', '--wait', '--timeout=240s']);
+  // That waits for the Deployment alone: its pod is told to stop some seconds later, and takes messages until then.
+  await kubectl(['wait', '--for=delete', 'pod', '--all', '--timeout=240s']);
 
   await t.test('a Job ends after LIMIT_TASKS experiments', async t => {
     for (const key of ['one', 'two', 'three']) await publish(key);

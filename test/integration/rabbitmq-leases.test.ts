@@ -6,6 +6,7 @@ import type { Delivery } from '../../lib/model/delivery.ts';
 import type { WorkQueue } from '../../lib/queues/queue.ts';
 import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
 import { deadQueueOf } from '../../lib/queues/rabbitmq/dead-queue.ts';
+import { runLockOf } from '../../lib/queues/rabbitmq/lease/run-locks.ts';
 import { unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
 import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq/transaction.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -197,6 +198,61 @@ t.test('one experiment is begun once at a time, by whomever', async t => {
     return again;
   });
   await last.settle({ type: 'accept' });
+});
+
+t.test(
+  'a lock that nobody asks for yet is taken after a while: a rival waits for that, a short run needs none',
+  async t => {
+    const scene = await openScene(t);
+    if (!scene) return;
+    const { broker, name, publish, connection, proxy, through } = scene;
+    const one = broker(through).open(name);
+    const two = broker().open(name);
+    for (let i = 0; i < 3; i++) await publish('twin');
+    const alone = Promise.resolve('none' as const);
+
+    const short = await take(one);
+    await short.begin(1, 'short', alone);
+    const channel = await connection.createChannel();
+    const lock = runLockOf(name, 'short');
+    await channel.assertQueue(lock, { exclusive: true, durable: false });
+    await short.settle({ type: 'accept' });
+    await channel.deleteQueue(lock);
+
+    const long = await take(one);
+    await long.begin(1, 'long', alone);
+    const twin = await take(two);
+    await t.rejects(twin.begin(1, 'long', Promise.resolve('begun')), { code: 'duplicate' });
+    await twin.settle({ type: 'accept' });
+    await long.settle({ type: 'accept' });
+
+    for (const again of ['once', 'again']) await publish(again);
+    const cut = await take(one);
+    await cut.begin(1, 'cut', alone);
+    proxy.cut();
+    const late = await take(two);
+    await t.rejects(
+      late.begin(1, 'cut', Promise.resolve('begun')),
+      { code: 'duplicate' },
+      'its next connection has it',
+    );
+    await late.settle({ type: 'accept' });
+    t.equal(cut.lost.aborted, false);
+    await cut.settle({ type: 'accept' });
+  },
+);
+
+t.test('an attempt that finds its lock taken when it comes for it is lost', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, connection } = scene;
+  await publish('late');
+  const delivery = await take(broker().open(name));
+  const channel = await connection.createChannel();
+  await channel.assertQueue(runLockOf(name, 'key'), { exclusive: true, durable: false });
+  await delivery.begin(1, 'key', Promise.resolve('none'));
+  await eventually(() => assert.ok(delivery.lost.aborted));
+  t.match(delivery.lost.reason, { code: 'lease-lost', message: /another runner runs it/ });
 });
 
 t.test('a message whose queue is gone when its lease is over becomes a dead letter', async t => {

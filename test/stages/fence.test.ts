@@ -99,6 +99,43 @@ t.test('a first attempt marks beside what it says to its queue, a later one afte
   t.equal((await mark()).accession, 'two');
 });
 
+t.test('its queue is told whether others may run it', async t => {
+  const { attempt, ready, end, use } = rig(t);
+  const told: unknown[] = [];
+  const begin: Parts['begin'] = async (_number, _key, rival) => {
+    told.push(await rival);
+  };
+  const first = attempt({ begin });
+  await ready(first);
+  await ready(attempt({ accession: 'twin', begin }));
+  const third = attempt({ number: 2, accession: 'next', begin });
+  await ready(third);
+  await end(third, 'exited');
+  await ready(attempt({ number: 3, accession: 'after its end', begin }));
+  t.strictSame(told, ['none', 'begun', 'begun', 'unknown']);
+  const nowhere = attempt({ begin });
+  await lastValueFrom(
+    of(nowhere).pipe(
+      fence(
+        mergeMap(async one => one as ReadyAttempt),
+        { ...use, locateMetadata: () => undefined },
+      ),
+    ),
+  );
+  t.equal(told.at(-1), 'unknown', 'where there is no fence');
+});
+
+t.test('what stands there is read again where the queue had to make sure that nobody runs it', async t => {
+  const { attempt, ready, end } = rig(t);
+  const first = attempt();
+  await ready(first);
+  const begin: Parts['begin'] = async (_number, _key, rival) => {
+    t.equal(await rival, 'begun');
+    await end(first, 'completed');
+  };
+  await t.rejects(ready(attempt({ accession: 'twin', begin })), { code: 'already-done' });
+});
+
 t.test("a twin that marked first and was refused is in nobody's way", async t => {
   const { attempt, ready, mark } = rig(t);
   const refused = gate();

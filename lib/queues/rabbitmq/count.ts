@@ -25,8 +25,8 @@ const countLocks = (names: readonly string[]): ReadonlyMap<string, number> => {
 
 /**
  * Messages that wait on these queues, and those that all runners hold: a lease queue serves all work queues of its runner, but each
- * experiment that runs has a run lock, whose name tells of which queue it is. Copies without a lock are a dead runner's, on their
- * way home, to whichever queue. One call of the management API; locks are as they stand, its numbers are a few seconds old.
+ * experiment that runs has a run lock, whose name tells of which queue it is. Copies without a lock are of a run that has just begun,
+ * or a dead runner's, on their way home, to whichever queue. One call of the management API; locks are as they stand, its numbers are a few seconds old.
  * Errors: what the management API says.
  */
 export const countByManagement = async (
@@ -42,10 +42,10 @@ export const countByManagement = async (
   const copies = sum(rows.filter(({ name }) => name.startsWith(leasePrefix)).map(({ messages }) => count(messages)));
   const locks = countLocks(rows.map(({ name }) => name));
   const leasedBy = new Map(names.map(name => [name, locks.get(runLocksOf(name)) ?? 0]));
-  const comingHome = Math.max(0, copies - sum([...locks.values()]));
+  const without = Math.max(0, copies - sum([...locks.values()]));
   return {
     waiting: new Map(found.map(({ name, messages_ready: ready }) => [name, count(ready)])),
     leasedBy,
-    leased: sum([...leasedBy.values()]) + comingHome,
+    leased: sum([...leasedBy.values()]) + without,
   };
 };

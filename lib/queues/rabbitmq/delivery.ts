@@ -53,7 +53,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     history: past.history,
     receivedAtMs: now(),
     lost: lost.signal,
-    begin: async (attempt, key) => {
+    begin: async (attempt, key, rival) => {
       lost.signal.throwIfAborted();
       begunAs = attempt;
       if (!leases) {
@@ -65,6 +65,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
         message,
         attempt,
         key,
+        rival,
         channel,
         inTurn,
         live,

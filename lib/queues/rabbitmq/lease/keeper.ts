@@ -3,6 +3,7 @@ import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
 import { asError, AttemptError, messageOf } from '../../../errors.ts';
 import type { InTurn } from '../../../flow/in-turn.ts';
 import { orAborted, sleep, within } from '../../../flow/wait.ts';
+import type { Rival } from '../../../model/delivery.ts';
 import type { Emit } from '../../../telemetry/events.ts';
 import type { Connection, LiveConnection } from '../connection.ts';
 import { headerNames, leasedHeaders, originalExpiration, originalHeaders } from '../message.ts';
@@ -10,6 +11,7 @@ import { commitTransaction } from '../transaction.ts';
 import { ackTag, LeaseBook } from './book.ts';
 import { LeaseEntry } from './entry.ts';
 import { createHeldOver } from './held-over.ts';
+import { LockedRuns } from './locked-runs.ts';
 import { relock } from './relock.ts';
 import { createRunLocks, runLockOf } from './run-locks.ts';
 import { openSession, publishLease, type LeaseSession } from './session.ts';
@@ -31,6 +33,7 @@ export interface Taking {
   readonly attempt: number;
   /** Of the experiment. */
   readonly key: string;
+  readonly rival: Promise<Rival> | undefined;
   readonly channel: Channel;
   /** Whose turn it is on the channel. */
   readonly inTurn: InTurn;
@@ -77,8 +80,7 @@ const goodbyeMs = 1000;
 export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettings): Leases => {
   const closing = new AbortController();
   const book = new LeaseBook();
-  /** Run locks that are ours, or being asked for. A second declaration on one connection would be granted. */
-  const locked = new Set<string>();
+  const locked = new LockedRuns(() => current?.locks);
   const sessions = new WeakMap<LiveConnection, Promise<LeaseSession | undefined>>();
   let current: LeaseSession | undefined;
   let connections = 0;
@@ -95,10 +97,6 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     live.fail(new Error('the lease queues are not where they were'));
   };
 
-  const unlock = async ({ parts: { lock } }: LeaseEntry): Promise<void> => {
-    if (locked.delete(lock)) await current?.locks.release(lock).catch(() => undefined);
-  };
-
   const begin = async (live: LiveConnection): Promise<LeaseSession | undefined> => {
     try {
       await declareLeases(live.model, runner, leaseMs);
@@ -112,7 +110,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     }
     said = undefined;
     const locks = createRunLocks(live.model);
-    const running = book.entries.filter(({ state, parts }) => state === 'held' && locked.has(parts.lock));
+    const running = book.entries.filter(entry => entry.state === 'held' && locked.has(entry));
+    for (const entry of running) locked.hurry(entry);
     await Promise.all(running.map(entry => relock(entry, { locks, live, lastEnd, leaseMs })));
     const session = await openSession({
       live,
@@ -127,8 +126,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     connections += 1;
     current = session;
     // Those that were settled since they were asked for.
-    for (const { parts } of running) {
-      if (!locked.has(parts.lock)) void locks.release(parts.lock).catch(() => undefined);
+    for (const entry of running) {
+      if (!locked.has(entry)) void locks.release(entry.parts.lock).catch(() => undefined);
     }
     const late = setTimeout(() => book.reconcile(session), reconcileMs);
     session.ended.addEventListener('abort', () => clearTimeout(late), { once: true });
@@ -165,7 +164,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
   /** Nothing was started: should the copy turn up, it goes home as the message came. */
   const withdraw = (entry: LeaseEntry): void => {
     entry.state = 'withdrawn';
-    void unlock(entry);
+    void locked.release(entry);
     if (entry.copy) book.forget(entry);
     else
       void sleep(leaseMs, closing.signal).then(
@@ -197,16 +196,16 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
   return {
     offeredOn: async live => (await sessionOn(live)) !== undefined,
     take: async taking => {
-      const { live, channel, inTurn, message, ended, queue } = taking;
+      const { live, channel, inTurn, message, ended, queue, rival } = taking;
       const session = await sessionOn(live);
       if (!session) throw new AttemptError('broker-fault', 'the broker offers no leases', { queue });
       const entry = entryFor(taking);
-      const { lock } = entry.parts;
       const refuse = () => new AttemptError('duplicate', 'another attempt of this experiment runs', { queue });
-      if (locked.has(lock)) throw refuse();
-      locked.add(lock);
+      if (!locked.reserve(entry)) throw refuse();
       // Beside each other: two round trips and a transaction would follow one another otherwise.
-      const isOurs = orAborted(session.locks.take(lock), ended).catch((error: unknown) => asError(error));
+      const isOurs = orAborted(locked.take(entry, session.locks, rival, ended), ended).catch((error: unknown) =>
+        asError(error),
+      );
       book.add(entry);
       // The next connection looks for it as well.
       entry.seenIn = session;
@@ -228,13 +227,13 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       heldOver.took(queue);
       const answer = await isOurs;
       if (answer === true) return { entry };
-      locked.delete(lock);
+      locked.forget(entry);
       const fault = () =>
         new AttemptError('broker-fault', 'the run lock could not be asked for', { queue }, { cause: answer });
       return { entry, refusal: answer === false ? refuse() : fault() };
     },
     settle: async (entry, patienceMs, burst) => {
-      const unlocked = unlock(entry);
+      const unlocked = locked.release(entry);
       try {
         await within(patienceMs, async signal => {
           // Whoever gets the message next may run it at once.

@@ -6,6 +6,7 @@ import { createTurns } from '../../../flow/in-turn.ts';
 export interface RunLocks {
   /** Whether it is ours now. */
   take(lock: string): Promise<boolean>;
+  /** Nothing is said to the broker of one that was not taken. */
   release(lock: string): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ export const locksOfLock = (name: string): string | undefined =>
 export const createRunLocks = (model: ChannelModel): RunLocks => {
   let opened: Promise<Channel> | undefined;
   const inTurn = createTurns();
+  const ours = new Set<string>();
 
   const open = async (): Promise<Channel> => {
     const channel = await model.createChannel();
@@ -41,21 +43,21 @@ export const createRunLocks = (model: ChannelModel): RunLocks => {
     });
     return channel;
   };
-  const onChannel = <T>(work: (channel: Channel) => Promise<T>): Promise<T> =>
-    inTurn(async () => {
-      const opening = (opened ??= open());
-      const channel = await opening.catch((error: unknown) => {
-        opened = undefined;
-        throw error;
-      });
-      return work(channel);
+  const channelOf = async (): Promise<Channel> => {
+    const opening = (opened ??= open());
+    return opening.catch((error: unknown) => {
+      opened = undefined;
+      throw error;
     });
+  };
 
   return {
     take: lock =>
-      onChannel(async channel => {
+      inTurn(async () => {
+        const channel = await channelOf();
         try {
           await channel.assertQueue(lock, { exclusive: true, durable: false });
+          ours.add(lock);
           return true;
         } catch (error) {
           if ((error as { code?: unknown }).code === resourceLocked) return false;
@@ -63,7 +65,9 @@ export const createRunLocks = (model: ChannelModel): RunLocks => {
         }
       }),
     release: lock =>
-      onChannel(async channel => {
+      inTurn(async () => {
+        if (!ours.delete(lock)) return;
+        const channel = await channelOf();
         await channel.deleteQueue(lock);
       }),
   };
