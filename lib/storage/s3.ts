@@ -42,18 +42,14 @@ const put = async (
 ): Promise<{ readonly etag: string | undefined }> => {
   const { ifMatch, ifNoneMatch, contentType = 'application/octet-stream', retry = once, onLeft } = options;
   const target = { Bucket, Key: key };
-  const conditions = {
-    ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
-    ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
-  };
+  const conditions = { 'if-match': ifMatch, 'if-none-match': ifNoneMatch };
   // Done twice, a condition would be broken by its own first success.
   const repeatable = ifMatch === undefined && ifNoneMatch === undefined;
-  const putWhole = async (Body: Buffer, signal: AbortSignal | undefined) => {
-    const input = { ...target, ...conditions, ContentType: contentType, Body };
-    const { ETag } = await bucket.call({ operation: 'put', key, signal, repeatable }, (sdk, client, sending) =>
-      client.send(new sdk.PutObjectCommand(input), sending),
-    );
-    return { etag: ETag };
+  const putWhole = async (bytes: Buffer, signal: AbortSignal | undefined) => {
+    const headers = { 'content-type': contentType, ...conditions };
+    const request = { method: 'PUT', ...target, headers, body: bytes } as const;
+    const reply = await bucket.exchange({ operation: 'put', key, signal, repeatable }, request);
+    return { etag: reply.headers['etag'] };
   };
   if (Buffer.isBuffer(body)) return putWhole(body, options.signal);
 
@@ -104,14 +100,12 @@ export const createS3Store = (options: S3Place): ObjectStore => {
       listObjects(calls, { Bucket: bucket, store: name }, prefix, signal),
     delete: async (key, signal) => {
       const operation = 'delete';
-      const input = { Bucket: bucket, Key: checked(operation, key) };
-      await calls
-        .call({ operation, key, signal, repeatable: true }, (sdk, client, sending) =>
-          client.send(new sdk.DeleteObjectCommand(input), sending),
-        )
-        .catch((error: unknown) => {
-          if (!isStoreError(error, 'missing')) throw error;
-        });
+      const request = { method: 'DELETE', Bucket: bucket, Key: checked(operation, key) } as const;
+      try {
+        await calls.exchange({ operation, key, signal, repeatable: true }, request);
+      } catch (error) {
+        if (!isStoreError(error, 'missing')) throw error;
+      }
     },
   };
 };

@@ -4,11 +4,14 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import type { HttpRequest } from '@smithy/core/protocols';
 import t from 'tap';
 import type { Test } from 'tap';
 
 import { clientFor } from '../../lib/storage/s3/clients.ts';
+import { signRequest } from '../../lib/storage/s3/exchange.ts';
+import * as sdk from '../../lib/storage/s3/sdk.ts';
 
 import type { S3Credentials } from '../../lib/storage/s3/clients.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -23,19 +26,60 @@ for (const [endpoint, Bucket, host, path] of [
   t.test(`${Bucket} on ${endpoint ?? 'AWS'} is asked for at ${host}${path}`, async t => {
     const credentials = { type: 'aws', accessKey: `for ${host}`, secretAccessKey: 'a-secret' } as const;
     const client = await clientFor({ endpoint, region: 'eu-west-1', credentials, connectMs: 1000, idleMs: 1000 });
-    const sent = await new Promise(resolve => {
-      client.middlewareStack.add(
-        () =>
-          ({ request }) => {
-            resolve(request);
-            throw new Error('not sent');
-          },
-        { step: 'finalizeRequest', priority: 'low' },
-      );
-      client.send(new GetObjectCommand({ Bucket, Key: 'a key/x' })).catch(() => undefined);
-    });
-    t.match(sent, { headers: { host, authorization: /eu-west-1\/s3/ }, path });
+    const signed = await signRequest(sdk, client, { method: 'GET', Bucket, Key: 'a key/x' });
+    t.match(signed, { headers: { host, authorization: /eu-west-1\/s3/ }, path });
+    t.match(signed, await asTheSdk(client, new GetObjectCommand({ Bucket, Key: 'a key/x' })));
   });
+
+/** Where the SDK itself would send a command. */
+const asTheSdk = (client: S3Client, command: GetObjectCommand): Promise<{ readonly path: string }> =>
+  new Promise((resolve, reject) => {
+    command.middlewareStack.add(
+      () =>
+        ({ request }) => {
+          const { protocol, hostname, port, path } = request as HttpRequest;
+          resolve({ protocol, hostname, path, ...(port === undefined ? {} : { port }) } as HttpRequest);
+          throw new Error('not sent');
+        },
+      { step: 'finalizeRequest', priority: 'low' },
+    );
+    client.send(command).catch(reject);
+  });
+
+t.test('a key is written into the path as the SDK writes it', async t => {
+  const credentials = { type: 'aws', accessKey: 'for keys', secretAccessKey: 'a-secret' } as const;
+  const endpoint = 'http://127.0.0.1:9000';
+  const client = await clientFor({ endpoint, region: 'us-east-1', credentials, connectMs: 1000, idleMs: 1000 });
+  for (const Key of ["a'b(c)!*~-_.", 'ä/ö ü+%2F%', 'a//b', '/leading', 'trailing/', '?q=1&x#y', '\u{1f600}']) {
+    const { path } = await signRequest(sdk, client, { method: 'GET', Bucket: 'b', Key });
+    t.equal(path, (await asTheSdk(client, new GetObjectCommand({ Bucket: 'b', Key }))).path);
+  }
+});
+
+t.test('what is no name of a bucket is refused in the words of the SDK, each time', async t => {
+  const credentials = { type: 'aws', accessKey: 'for names', secretAccessKey: 'a-secret' } as const;
+  const store = createS3Store({ region: 'us-east-1', bucket: 'arn:aws:s3:nowhere', credentials });
+  for (let i = 0; i < 2; i++) await t.rejects(store.get('k'), { name: 'StoreError', message: /ARN/ });
+});
+
+t.test('signatures follow the clock of a server that finds ours wrong', async t => {
+  const aheadMs = 3_600_000;
+  const dates: string[] = [];
+  const credentials = { type: 'aws', accessKey: 'late', secretAccessKey: 'a-secret' } as const;
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    dates.push(String(request.headers['x-amz-date']));
+    response.setHeader('date', new Date(Date.now() + aheadMs).toUTCString());
+    if (dates.length > 1) response.end('x');
+    else response.writeHead(403).end('<Error><Code>RequestTimeTooSkewed</Code></Error>');
+  };
+  const store = await storeBefore(t, answer, credentials);
+  await t.rejects(store.get('k'), { code: 'denied' });
+  await buffer((await store.get('k')).body);
+  const [before = 0, after = 0] = dates.map(date =>
+    Date.parse(date.replace(/(..)(..)(..)T(..)(..)(..)/, '$1-$2-$3T$4:$5:$6')),
+  );
+  t.ok(Math.abs(after - before - aheadMs) < 60_000, dates.join());
+});
 
 t.test('clients are kept, each for its own endpoint, region and credentials', async t => {
   const options = {

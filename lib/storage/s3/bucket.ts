@@ -1,6 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { clientFor, forgetRunnerCredentials, loadSdk } from './clients.ts';
 import type { S3ClientOptions } from './clients.ts';
+import { exchange, type ObjectReply, type ObjectRequest } from './exchange.ts';
 import { isReset, isStale, regionOf, storeErrorOf } from './errors.ts';
 import type * as Sdk from './sdk.ts';
 
@@ -26,6 +27,8 @@ export type Send<T> = (
 export interface S3Bucket {
   /** Errors: StoreError; the signal's reason. */
   call<T>(call: S3Call, send: Send<T>): Promise<T>;
+  /** Ask for an object. Errors: as above. */
+  exchange(call: S3Call, request: ObjectRequest): Promise<ObjectReply>;
 }
 
 /** How often a call goes to another region or over another connection before it is given up. */
@@ -40,7 +43,8 @@ export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket
   let { region } = options;
   let client: ReturnType<typeof clientFor> | undefined;
   const isOutOfDate = (error: unknown) => options.credentials.type === 'runner' && isStale(error);
-  return {
+  const bucket: S3Bucket = {
+    exchange: (call, request) => bucket.call(call, (sdk, client, options) => exchange(sdk, client, request, options)),
     call: async ({ operation, key, signal, repeatable }, send) => {
       const sdk = await loadSdk();
       let isRenewed = false;
@@ -66,4 +70,5 @@ export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket
       }
     },
   };
+  return bucket;
 };

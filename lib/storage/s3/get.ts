@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http';
-import type { GetObjectCommand, GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { StoreError } from '../../errors.ts';
 import { crc32Check, crc64Check, md5Check, md5OfPartsCheck } from '../checks.ts';
 import type { BodyCheck, DirectGet, GetOptions, StoredObject } from '../object-store.ts';
@@ -7,16 +5,22 @@ import { bodyOf } from '../body.ts';
 import type { S3Bucket } from './bucket.ts';
 import type { S3ClientOptions } from './clients.ts';
 import { broken } from './errors.ts';
+import type { ObjectReply } from './exchange.ts';
 import { signGet } from './sign.ts';
 
 /** `"<md5>"`, or of an object stored in parts `"<md5 of their md5s>-<parts>"`. */
 const digestEtag = /^"?([0-9a-f]{32})(?:-([1-9][0-9]*))?"?$/;
 
+type Headers = ObjectReply['headers'];
+
 /** Where etags are no digests. Source: S3 API reference, "Object", ETag. */
-const isOpaque = (output: GetObjectCommandOutput, bucket: string): boolean =>
-  output.ServerSideEncryption?.startsWith('aws:kms') === true ||
-  output.SSECustomerAlgorithm !== undefined ||
+const isOpaque = (headers: Headers, bucket: string): boolean =>
+  headers['x-amz-server-side-encryption']?.startsWith('aws:kms') === true ||
+  headers['x-amz-server-side-encryption-customer-algorithm'] !== undefined ||
   bucket.endsWith('--x-s3');
+
+const numberOf = (header: string | undefined): number | undefined =>
+  header === undefined ? undefined : Number(header);
 
 /** `bytes 5-9/10` -> 10 */
 const totalOf = (range: string): number | undefined => {
@@ -40,12 +44,10 @@ const partBytesOf = async (
 ): Promise<number | undefined> => {
   if (parts === 1) return sizeBytes;
   try {
-    const input = { Bucket, Key, PartNumber: 1, IfMatch: etag };
-    const { ContentLength = 0 } = await bucket.call(
-      { operation: 'get', key: Key, signal, repeatable: true },
-      (sdk, client, sending) => client.send(new sdk.HeadObjectCommand(input), sending),
-    );
-    return ContentLength > 0 && Math.ceil(sizeBytes / ContentLength) === parts ? ContentLength : undefined;
+    const request = { method: 'HEAD', Bucket, Key, query: { partNumber: '1' }, headers: { 'if-match': etag } } as const;
+    const { headers } = await bucket.exchange({ operation: 'get', key: Key, signal, repeatable: true }, request);
+    const partBytes = Number(headers['content-length'] ?? 0);
+    return partBytes > 0 && Math.ceil(sizeBytes / partBytes) === parts ? partBytes : undefined;
   } catch {
     signal?.throwIfAborted();
     return undefined;
@@ -53,42 +55,32 @@ const partBytesOf = async (
 };
 
 /** A checksum of the whole object: quicker than the digest in its etag, where the server has one. */
-const sumCheckOf = (output: GetObjectCommandOutput): BodyCheck | undefined => {
-  const { ChecksumType, ChecksumCRC32, ChecksumCRC64NVME } = output;
+const sumCheckOf = (headers: Headers): BodyCheck | undefined => {
+  const crc32 = headers['x-amz-checksum-crc32'];
+  const crc64 = headers['x-amz-checksum-crc64nvme'];
   const hex = (base64: string) => Buffer.from(base64, 'base64').toString('hex');
   // That of an object in parts is otherwise one of their checksums, with a `-` and their number.
-  if (ChecksumType !== 'FULL_OBJECT') return undefined;
-  if (ChecksumCRC32 !== undefined) return crc32Check(hex(ChecksumCRC32));
-  return ChecksumCRC64NVME === undefined ? undefined : crc64Check(hex(ChecksumCRC64NVME));
+  if (headers['x-amz-checksum-type'] !== 'FULL_OBJECT') return undefined;
+  if (crc32 !== undefined) return crc32Check(hex(crc32));
+  return crc64 === undefined ? undefined : crc64Check(hex(crc64));
 };
 
 /** How the body is compared with what the store says of it; undefined where that is nothing. */
 const checkOf = async (
   bucket: S3Bucket,
   name: ObjectName,
-  output: GetObjectCommandOutput,
+  headers: Headers,
   signal: AbortSignal | undefined,
 ): Promise<BodyCheck | undefined> => {
-  const sumCheck = sumCheckOf(output);
+  const sumCheck = sumCheckOf(headers);
   if (sumCheck) return sumCheck;
-  const { ETag: etag = '', ContentLength: sizeBytes } = output;
+  const { etag = '' } = headers;
+  const sizeBytes = numberOf(headers['content-length']);
   const [, md5, parts] = digestEtag.exec(etag) ?? [];
-  if (md5 === undefined || sizeBytes === undefined || isOpaque(output, name.Bucket)) return undefined;
+  if (md5 === undefined || sizeBytes === undefined || isOpaque(headers, name.Bucket)) return undefined;
   if (parts === undefined) return md5Check(md5);
   const partBytes = await partBytesOf(bucket, name, { etag, sizeBytes, parts: Number(parts) }, signal);
   return partBytes === undefined ? undefined : md5OfPartsCheck(md5, partBytes);
-};
-
-/** Asks for the checksum too. The SDK's own member for that has it compared in JavaScript, which takes 7 s a GB. */
-const withChecksum = (command: GetObjectCommand): GetObjectCommand => {
-  command.middlewareStack.add(
-    next => args => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-checksum-mode'] = 'ENABLED';
-      return next(args);
-    },
-    { step: 'build' },
-  );
-  return command;
 };
 
 /**
@@ -105,37 +97,43 @@ export const getObject = async (
   const operation = 'get';
   const { Bucket, Key, store } = name;
   const where = { store, key: Key };
-  const input = {
-    Bucket,
-    Key,
-    ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
-    ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
-    ...(startByte === 0 ? {} : { Range: `bytes=${String(startByte)}-` }),
+  const asked = {
+    'if-none-match': ifNoneMatch,
+    'if-match': ifMatch,
+    range: startByte === 0 ? undefined : `bytes=${String(startByte)}-`,
+    'x-amz-checksum-mode': 'ENABLED',
   };
-  const output = await bucket.call({ operation, key: Key, signal, repeatable: true }, (sdk, client, sending) =>
-    client.send(withChecksum(new sdk.GetObjectCommand(input)), sending),
+  const reply = await bucket.exchange(
+    { operation, key: Key, signal, repeatable: true },
+    { method: 'GET', Bucket, Key, headers: asked },
   );
-  // What Node's http gives; the SDK's type has room for what browsers give.
-  const body = bodyOf(output.Body as IncomingMessage, signal, error => broken(operation, error, where));
+  const body = bodyOf(reply.body, signal, error => broken(operation, error, where));
   // It may be cut off before anybody reads it; whoever reads it then is told.
   body.on('error', () => undefined);
-  const { ETag: etag, ContentLength, ContentRange } = output;
+  const { headers } = reply;
+  const { etag, 'content-range': contentRange } = headers;
   if (startByte > 0) {
-    if (ContentRange?.startsWith(`bytes ${String(startByte)}-`))
-      return { body, sizeBytes: totalOf(ContentRange), etag };
+    if (contentRange?.startsWith(`bytes ${String(startByte)}-`))
+      return { body, sizeBytes: totalOf(contentRange), etag };
     body.destroy();
     throw new StoreError('unavailable', `get failed: the server does not go on from byte ${startByte}`, where);
   }
   try {
-    const check = await checkOf(bucket, name, output, signal);
+    const check = await checkOf(bucket, name, headers, signal);
     const direct: DirectGet | undefined =
       etag === undefined
         ? undefined
         : (fromByte, until) => {
-            const range = fromByte === 0 ? {} : { Range: `bytes=${String(fromByte)}-` };
-            return signGet(bucket, { Bucket, Key, IfMatch: etag, ...range }, connection, until);
+            const range = fromByte === 0 ? undefined : `bytes=${String(fromByte)}-`;
+            return signGet(bucket, { Bucket, Key, headers: { 'if-match': etag, range } }, connection, until);
           };
-    return { body, sizeBytes: ContentLength, etag, ...(check ? { check } : {}), ...(direct ? { direct } : {}) };
+    return {
+      body,
+      sizeBytes: numberOf(headers['content-length']),
+      etag,
+      ...(check ? { check } : {}),
+      ...(direct ? { direct } : {}),
+    };
   } catch (error) {
     body.destroy();
     throw error;

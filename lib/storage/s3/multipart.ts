@@ -13,7 +13,8 @@ export interface MultipartUpload {
   readonly store: string;
   readonly key: string;
   readonly contentType: string;
-  readonly conditions: { readonly IfMatch?: string; readonly IfNoneMatch?: string };
+  /** Headers. */
+  readonly conditions: { readonly 'if-match': string | undefined; readonly 'if-none-match': '*' | undefined };
   /** Ends everything, the reading of the parts too; `stop` makes it abort with that reason. */
   readonly signal: AbortSignal;
   readonly stop: (reason: unknown) => void;
@@ -74,23 +75,21 @@ const sendParts = async (
 ): Promise<readonly string[]> => {
   const etags: string[] = [];
   const underWay = new Set<Promise<void>>();
-  const sendOne = async (PartNumber: number, Body: Buffer) => {
+  const sendOne = async (number: number, body: Buffer) => {
+    const query = { partNumber: String(number), uploadId: UploadId };
+    const request = { method: 'PUT', ...target, query, body } as const;
     const sent = await retry(
       () =>
-        bucket
-          .call({ operation: 'put', key, signal, repeatable: true }, (sdk, client, options) =>
-            client.send(new sdk.UploadPartCommand({ ...target, UploadId, PartNumber, Body }), options),
-          )
-          .catch((error: unknown) => {
-            if (isGone(error)) return error;
-            throw error;
-          }),
+        bucket.exchange({ operation: 'put', key, signal, repeatable: true }, request).catch((error: unknown) => {
+          if (isGone(error)) return error;
+          throw error;
+        }),
       signal,
     );
     if (sent instanceof StoreError) throw sent;
-    const { ETag } = sent;
-    if (ETag === undefined) throw new StoreError('invalid', 'put failed: a part got no etag', { store, key });
-    etags[PartNumber - 1] = ETag;
+    const { etag } = sent.headers;
+    if (etag === undefined) throw new StoreError('invalid', 'put failed: a part got no etag', { store, key });
+    etags[number - 1] = etag;
   };
   let count = 0;
   try {
@@ -127,7 +126,8 @@ const complete = async (
   etags: readonly string[],
 ): Promise<string | undefined> => {
   const Parts = etags.map((ETag, i) => ({ ETag, PartNumber: i + 1 }));
-  const input = { ...target, ...conditions, UploadId, MultipartUpload: { Parts } };
+  const { 'if-match': IfMatch, 'if-none-match': IfNoneMatch } = conditions;
+  const input = { ...target, IfMatch, IfNoneMatch, UploadId, MultipartUpload: { Parts } };
   let isRepeated = false;
   return retry(async () => {
     const call = { operation: 'put', key, signal, repeatable: false };
@@ -139,11 +139,10 @@ const complete = async (
       return ETag;
     } catch (error) {
       if (!isRepeated || !isGone(error)) throw error;
-      const { ETag } = await bucket.call(call, (sdk, client, options) =>
-        client.send(new sdk.HeadObjectCommand(target), options),
-      );
-      if (ETag?.includes(etagOfParts(etags)) !== true) throw error;
-      return ETag;
+      const { headers } = await bucket.exchange(call, { method: 'HEAD', ...target });
+      const { etag } = headers;
+      if (etag?.includes(etagOfParts(etags)) !== true) throw error;
+      return etag;
     } finally {
       isRepeated = true;
     }

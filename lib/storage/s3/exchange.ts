@@ -1,0 +1,108 @@
+import { hash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { HttpRequest, HttpResponse } from '@smithy/core/protocols';
+import { addressOf } from './address.ts';
+import type * as Sdk from './sdk.ts';
+
+/** What is asked of one object. */
+export interface ObjectRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
+  readonly Bucket: string;
+  readonly Key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** By names in lower case; those that are undefined are left out. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly body?: Buffer;
+}
+
+export interface ObjectReply {
+  /** By names in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Of a GET: it must be consumed or destroyed. */
+  readonly body: IncomingMessage;
+}
+
+/** As RFC 3986 has it, `/` kept. */
+const encodeKey = (key: string): string =>
+  encodeURIComponent(key)
+    .replaceAll('%2F', '/')
+    .replace(/[!'()*]/g, one => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+
+const empty = Buffer.alloc(0);
+
+/** A request as it goes out, signed where the client has credentials. Errors: the SDK's. */
+export const signRequest = async (sdk: typeof Sdk, client: S3Client, asked: ObjectRequest): Promise<HttpRequest> => {
+  const { method, Bucket, Key, query = {}, body, headers = {} } = asked;
+  const { protocol, hostname, port, host, prefix, signing } = await addressOf(sdk, client, Bucket);
+  const all: Record<string, string> = {
+    host,
+    // Part of the signature: a server finds by it what was damaged on the way.
+    'x-amz-content-sha256': hash('sha256', body ?? empty),
+    ...(body ? { 'content-length': String(body.length) } : {}),
+  };
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) all[name] = value;
+  const request = {
+    method,
+    protocol,
+    hostname,
+    path: prefix + encodeKey(Key),
+    query,
+    headers: all,
+    body,
+    ...(port === undefined ? {} : { port }),
+  };
+  const { signer, systemClockOffset } = client.config;
+  const signingDate = new Date(Date.now() + systemClockOffset);
+  return (await (await signer()).sign(new sdk.HttpRequest(request), { ...signing, signingDate })) as HttpRequest;
+};
+
+const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
+
+/** The text of an element of an error document; undefined where it has none. */
+const elementOf = (xml: string, name: string): string | undefined =>
+  new RegExp(`<${name}>([^<]*)</${name}>`)
+    .exec(xml)?.[1]
+    ?.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal?: string, hex?: string, named?: string) => {
+      if (named !== undefined) return entities[named] ?? whole;
+      const code = decimal === undefined ? parseInt(hex ?? '', 16) : Number(decimal);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    });
+
+/** A reply that is a refusal, as the SDK throws it. Source: S3 API reference, "Error responses". */
+const refused = async (statusCode: number, { headers, body }: ObjectReply, client: S3Client): Promise<Error> => {
+  const said = await text(body).catch(() => '');
+  const name = elementOf(said, 'Code') ?? '';
+  const serverMs = Date.parse(headers['date'] ?? '');
+  // The SDK corrects the clock of its signatures in the same way.
+  if (name === 'RequestTimeTooSkewed' && !Number.isNaN(serverMs))
+    client.config.systemClockOffset = serverMs - Date.now();
+  const Region = elementOf(said, 'Region');
+  return Object.assign(new Error(elementOf(said, 'Message') ?? ''), {
+    name,
+    Region,
+    $response: { statusCode, headers },
+  });
+};
+
+/**
+ * Send a request for an object past the SDK's steps, which take more of a processor than the request itself (docs/dependencies.md): its
+ * signer, its credentials and its connections are used all the same.
+ * Errors: as `client.send` has them.
+ */
+export const exchange = async (
+  sdk: typeof Sdk,
+  client: S3Client,
+  asked: ObjectRequest,
+  options: { readonly abortSignal?: AbortSignal },
+): Promise<ObjectReply> => {
+  const signed = await signRequest(sdk, client, asked);
+  const { response } = (await client.config.requestHandler.handle(signed, options)) as { response: HttpResponse };
+  const reply = { headers: response.headers, body: response.body as IncomingMessage };
+  if (response.statusCode >= 300) throw await refused(response.statusCode, reply, client);
+  // Until its end, so that the next request finds the connection free.
+  if (asked.method !== 'GET') await finished(reply.body.resume());
+  return reply;
+};
