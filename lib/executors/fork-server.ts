@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sleep } from '../flow/wait.ts';
 import { statusOf } from '../resources/process-status.ts';
-import type { Interpreter } from './interpreters.ts';
+import { minorOf, type Interpreter } from './interpreters.ts';
 import type { Ended, Shell } from './shells.ts';
 import { signalOf } from './signal-of.ts';
 
@@ -33,10 +33,7 @@ const untilGone = async (pid: number): Promise<void> => {
 };
 
 /** Where an interpreter can be a fork server (os.posix_spawn came with 3.8), its path. */
-export const forksWith = ({ path, version }: Interpreter): string | undefined => {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > 3 || (major === 3 && minor >= 8) ? path : undefined;
-};
+export const forksWith = (python: Interpreter): string | undefined => (minorOf(python) >= 8 ? python.path : undefined);
 
 /**
  * Start a fork server.

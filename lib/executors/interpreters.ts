@@ -101,6 +101,8 @@ export const findInterpreters = async (
 };
 
 const parts = (version: string): number[] => version.split('.').map(Number);
+/** Of Python 3: 12 of 3.12.1. */
+export const minorOf = ({ version }: Interpreter): number => parts(version)[1] ?? 0;
 const newerFirst = (a: Interpreter, b: Interpreter): number => {
   const [ours, theirs] = [parts(a.version), parts(b.version)];
   const at = ours.findIndex((part, index) => part !== theirs[index]);

@@ -115,10 +115,7 @@ t.test('a program that is no fork server is none', async t => {
 
 t.test('it serves where os.posix_spawn is', t => {
   const one = (version: string) => forksWith({ path: '/python', version, hasPip: true });
-  t.strictSame(
-    [one('3.7.17'), one('3.8.0'), one('3.13.1'), one('4.0.0')],
-    [undefined, '/python', '/python', '/python'],
-  );
+  t.strictSame([one('3.7.17'), one('3.8.0'), one('3.13.1')], [undefined, '/python', '/python']);
   t.end();
 });
 

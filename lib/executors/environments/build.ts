@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { install } from '../installer.ts';
-import type { Interpreter } from '../interpreters.ts';
+import { minorOf, type Interpreter } from '../interpreters.ts';
 import type { Asked } from './asked.ts';
 import { copyCompiled } from './compile.ts';
 import { readContent } from './content.ts';
@@ -18,10 +18,8 @@ export interface Build extends Asked {
 }
 
 /** What every environment holds. Scripts for older Pythons import pkg_resources. Source: spec "Python (virtual environment)". */
-const basics = ({ version }: Interpreter): readonly string[] => {
-  const [major = 3, minor = 0] = version.split('.').map(Number);
-  return major === 3 && minor >= 12 ? ['pip'] : ['pip', 'setuptools<81', 'wheel'];
-};
+const basics = (python: Interpreter): readonly string[] =>
+  minorOf(python) >= 12 ? ['pip'] : ['pip', 'setuptools<81', 'wheel'];
 
 const interpreterLines = /^#!.*python.*\n|^#!\/bin\/sh\n'''exec' .*\n' '''\n/;
 

@@ -1,11 +1,9 @@
-import { messageOf } from '../../errors.ts';
-import { sleep } from '../../flow/wait.ts';
-import type { HistoryEntry } from '../../model/outcome.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { Call } from '../account.ts';
 import { acknowledge, keep, publish, pull, removePair, type Received } from './calls.ts';
 import type { Clients, PubsubAccount } from './clients.ts';
 import { attributeNames } from '../attribute-names.ts';
+import { deathOf, reapInTurn } from '../reaping.ts';
 import { attributesOf, copyOf, pastOf } from './copies.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseTopic } from './lease-topic.ts';
@@ -24,23 +22,20 @@ export interface ReaperSettings {
   readonly now: () => number;
 }
 
-/** How many runners look at one lease subscription between two looks of one runner, about. */
-const looksEach = 4;
 /** A lease topic where nothing came free for so long belongs to nobody: its messages would have lapsed, ms. */
 const unusedMs = 8 * 86_400_000;
 
 const publishedAtMs = ({ message }: Received): number => Number(message?.publishTime?.seconds ?? 0) * 1000;
 
 /**
- * Bring home what runners that died had begun, and what this one could not keep, for it may be the only one: what is free in a lease subscription has lapsed. One that was published less than
- * half a visibility ago can't have: its runner is about to take it.
+ * Bring home what runners that died had begun, and what this one could not keep, for it may be the only one: what is free in a lease
+ * subscription has lapsed. One that was published less than half a visibility ago can't have: its runner is about to take it.
  */
 export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
   const { account, subscriptions, own, topicOf, leaseMs, visibilityMs, emit, now } = settings;
   const closing = new AbortController();
-  const { signal } = closing;
   const quietSince = new Map<string, number>();
-  const ask = <T>(work: Call<Clients, T>) => account.call(work, { signal });
+  const ask = <T>(work: Call<Clients, T>) => account.call(work, { signal: closing.signal });
 
   const bringHome = async (subscription: string, received: Received): Promise<void> => {
     const ackId = received.ackId ?? '';
@@ -58,12 +53,7 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
     // With its subscription the message was deleted as well.
     if (topic !== undefined) {
       const { attempts, history } = pastOf(received);
-      const entry: HistoryEntry = {
-        cause: 'runner-died',
-        host: attributes[attributeNames.lease]?.split('/')[0] ?? '',
-        at: new Date(now()).toISOString(),
-        message: 'its runner was not heard of any more',
-      };
+      const entry = deathOf(attributes[attributeNames.lease], now());
       const copy = copyOf(received, { attempts, history: [...history, entry] });
       await ask((clients, options) => publish(clients, options, topic, copy));
     }
@@ -83,26 +73,14 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
     await ask((clients, options) => removePair(clients, options, name));
   };
 
-  const loop = async () => {
-    while (!signal.aborted) {
-      await sleep(leaseMs / 3, signal).catch(() => undefined);
-      const all = subscriptions();
-      for (const subscription of all) {
-        if (signal.aborted || account.retired) break;
-        if (subscription !== own.name && Math.random() > looksEach / all.length) continue;
-        await look(subscription).catch((error: unknown) => {
-          if (signal.aborted || faultOf(error) === 'queue-gone') return;
-          const words = `a message that lapsed could not be brought home: ${messageOf(error)}`;
-          emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue: subscription });
-        });
-      }
-    }
-  };
-  const looping = loop();
-  return {
-    close: () => {
-      closing.abort(new Error('the runner lets go of its queues'));
-      return looping;
-    },
-  };
+  return reapInTurn({
+    queues: subscriptions,
+    isOwn: subscription => subscription === own.name,
+    leaseMs,
+    look,
+    isGone: error => faultOf(error) === 'queue-gone',
+    isRetired: () => account.retired,
+    closing,
+    emit,
+  });
 };

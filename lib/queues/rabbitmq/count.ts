@@ -25,8 +25,9 @@ const countLocks = (names: readonly string[]): ReadonlyMap<string, number> => {
 
 /**
  * Messages that wait on these queues, and those that all runners hold: a lease queue serves all work queues of its runner, but each
- * experiment that runs has a run lock, whose name tells of which queue it is. Copies without a lock are of a run that has just begun,
- * or a dead runner's, on their way home, to whichever queue. One call of the management API; locks are as they stand, its numbers are a few seconds old.
+ * experiment that runs has a run lock, whose name tells of which queue it is. Copies without a lock are of a run that has just
+ * begun, or a dead runner's, on their way home, to whichever queue. One call of the management API; locks are as they stand, its
+ * numbers are a few seconds old.
  * Errors: what the management API says.
  */
 export const countByManagement = async (

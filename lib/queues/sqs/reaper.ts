@@ -8,10 +8,8 @@ import {
   SendMessageCommand,
   type Message,
 } from '@aws-sdk/client-sqs';
-import { messageOf } from '../../errors.ts';
-import { sleep } from '../../flow/wait.ts';
-import type { HistoryEntry } from '../../model/outcome.ts';
 import type { Emit } from '../../telemetry/events.ts';
+import { deathOf, reapInTurn } from '../reaping.ts';
 import type { SqsAccount, SqsCall } from './account.ts';
 import { copyOf, leaseOf, pastOf, queueOf } from './copies.ts';
 import { faultOf } from './faults.ts';
@@ -28,21 +26,17 @@ export interface ReaperSettings {
   readonly now: () => number;
 }
 
-/** How many runners look at one lease queue between two looks of one runner, about: enough that it is never forgotten. */
-const looksEach = 4;
-
 /**
- * Bring home what runners that died had begun, and what this one could not keep: it may be the only one. A runner that lives keeps its copies hidden; what is visible in its lease queue
- * has lapsed. A copy that is received for the first time was never held: its original was not deleted and comes home by
+ * Bring home what runners that died had begun, and what this one could not keep: it may be the only one. A runner that lives keeps
+ * its copies hidden; what is visible in its lease queue has lapsed. A copy that is received for the first time was never held: its original was not deleted and comes home by
  * itself, so that copy is left to its runner, and dropped when it is older than a lease.
  */
 export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
   const { account, queues, own, leaseMs, emit, now } = settings;
   const closing = new AbortController();
-  const { signal } = closing;
   /** Since when a lease queue was found empty at each look. */
   const emptySince = new Map<string, number>();
-  const ask = <T>(work: SqsCall<T>) => account.call(work, { signal });
+  const ask = <T>(work: SqsCall<T>) => account.call(work, { signal: closing.signal });
 
   const drop = (QueueUrl: string, ReceiptHandle: string) =>
     ask((client, options) => client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }), options));
@@ -71,13 +65,7 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
         client.send(new GetQueueUrlCommand({ QueueName: home }), options),
       );
       const { attempts, history } = pastOf(message);
-      const entry: HistoryEntry = {
-        cause: 'runner-died',
-        host: leaseOf(message)?.split('/')[0] ?? '',
-        at: new Date(now()).toISOString(),
-        message: 'its runner was not heard of any more',
-      };
-      const copy = copyOf(message, { attempts, history: [...history, entry] });
+      const copy = copyOf(message, { attempts, history: [...history, deathOf(leaseOf(message), now())] });
       await ask((client, options) => client.send(new SendMessageCommand({ QueueUrl, ...copy }), options));
     } catch (error) {
       // With its queue the message was deleted as well.
@@ -103,14 +91,18 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
     await ask((client, options) => client.send(new DeleteQueueCommand({ QueueUrl: url }), options));
   };
 
-  const look = async (name: string, url: string, isOwn: boolean): Promise<void> => {
+  const isOwn = (name: string) => name === own.name;
+
+  const look = async (name: string): Promise<void> => {
+    const url = queues().get(name);
+    if (url === undefined) return;
     const { Messages = [] } = await ask((client, options) =>
       client.send(
         new ReceiveMessageCommand({
           QueueUrl: url,
           MaxNumberOfMessages: 10,
           // What this runner has just put into its own is for its lease to take.
-          WaitTimeSeconds: isOwn ? 0 : 1,
+          WaitTimeSeconds: isOwn(name) ? 0 : 1,
           VisibilityTimeout: Math.ceil(leaseMs / 1000),
           MessageAttributeNames: ['All'],
           MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'],
@@ -119,35 +111,24 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
       ),
     );
     if (Messages.length === 0) {
-      if (!isOwn) await removeUnused(name, url);
+      if (!isOwn(name)) await removeUnused(name, url);
       return;
     }
     emptySince.delete(name);
-    for (const message of Messages) await bringHome(url, message, isOwn);
+    for (const message of Messages) await bringHome(url, message, isOwn(name));
   };
 
-  const loop = async () => {
-    while (!signal.aborted) {
-      await sleep(leaseMs / 3, signal).catch(() => undefined);
-      const all = [...queues()];
+  return reapInTurn({
+    queues: () => {
       for (const name of emptySince.keys()) if (!queues().has(name)) emptySince.delete(name);
-      for (const [name, url] of all) {
-        if (signal.aborted || account.retired) break;
-        const isOwn = name === own.name;
-        if (!isOwn && Math.random() > looksEach / all.length) continue;
-        await look(name, url, isOwn).catch((error: unknown) => {
-          if (signal.aborted || faultOf(error) === 'queue-gone') return;
-          const words = `a message that lapsed could not be brought home: ${messageOf(error)}`;
-          emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue: name });
-        });
-      }
-    }
-  };
-  const looping = loop();
-  return {
-    close: () => {
-      closing.abort(new Error('the runner lets go of its queues'));
-      return looping;
+      return [...queues().keys()];
     },
-  };
+    isOwn,
+    leaseMs,
+    look,
+    isGone: error => faultOf(error) === 'queue-gone',
+    isRetired: () => account.retired,
+    closing,
+    emit,
+  });
 };
