@@ -1,4 +1,5 @@
 import { Observable } from 'rxjs';
+import { notNeeded } from './wait.ts';
 
 /**
  * An async function as an Observable of its one result. Unsubscribing aborts the signal it was given; so does `outer`, with
@@ -20,6 +21,6 @@ export const abortable = <T>(work: (signal: AbortSignal) => Promise<T>, outer?: 
         },
       );
     return () => {
-      controller.abort();
+      controller.abort(notNeeded);
     };
   });

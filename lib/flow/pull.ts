@@ -1,4 +1,5 @@
 import { Observable } from 'rxjs';
+import { notNeeded } from './wait.ts';
 
 /**
  * The source that asks before it takes: `next` is called again only when its last value was handed on, so whatever `next`
@@ -27,6 +28,6 @@ export const pull = <T>(next: (signal: AbortSignal) => Promise<T | undefined>, u
       },
     );
     return () => {
-      unsubscribed.abort();
+      unsubscribed.abort(notNeeded);
     };
   });

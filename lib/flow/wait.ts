@@ -1,3 +1,6 @@
+/** Why work is aborted that nobody waits for any more. One for all: to make the default reason takes longer than most of what it ends. */
+export const notNeeded = new Error('it is not needed any more');
+
 /** Resolve after `ms`; reject with the signal's reason when it aborts first. No timer is left behind. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {

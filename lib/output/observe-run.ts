@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors.ts';
-import { orAborted, sleep } from '../flow/wait.ts';
+import { notNeeded, orAborted, sleep } from '../flow/wait.ts';
 import type { LineBlock, RunningAttempt } from '../model/attempt.ts';
 import type { Exit } from '../model/outcome.ts';
 import { secretsOf } from '../request/secrets-of.ts';
@@ -75,12 +75,12 @@ export const observeRun = async (
     const exit = await orAborted(run.exit, signal);
     // Everything it started is gone, so the streams end by themselves, unless somebody outside was given one.
     await orAborted(Promise.race([drained, sleep(use.graceMs, reading).catch(() => undefined)]), signal);
-    letGo.abort();
+    letGo.abort(notNeeded);
     await drained;
     await orAborted(file.close(), signal);
     return { exit, stderr: tail.lines, ...(file.failure && { writeFailure: file.failure }) };
   } finally {
-    letGo.abort();
+    letGo.abort(notNeeded);
     file.destroy();
   }
 };

@@ -1,5 +1,5 @@
 import { AttemptError, messageOf } from '../errors.ts';
-import { sleep } from '../flow/wait.ts';
+import { notNeeded, sleep } from '../flow/wait.ts';
 import type { Fault } from './account.ts';
 
 /** What a message is held by. */
@@ -52,7 +52,7 @@ export const createHold = <R extends Held>(settings: HoldSettings<R>): Hold<R> =
   let line: Promise<unknown> = Promise.resolve();
 
   const lose = (why: AttemptError) => {
-    stopped.abort();
+    stopped.abort(notNeeded);
     lost.abort(why);
   };
   const loseFor = (error: unknown) => {
@@ -120,7 +120,7 @@ export const createHold = <R extends Held>(settings: HoldSettings<R>): Hold<R> =
     },
     exchange,
     stop: async () => {
-      stopped.abort();
+      stopped.abort(notNeeded);
       await kept;
       await line;
     },

@@ -1,6 +1,7 @@
 import type { PreparedAttempt } from '../model/attempt.ts';
 import { withoutUrlSecrets } from '../request/without-credentials.ts';
 import type { AboutAttempt } from '../telemetry/slack.ts';
+import { notNeeded } from '../flow/wait.ts';
 
 /** An attempt that can be looked at and cancelled. */
 export interface LiveAttempt {
@@ -56,7 +57,7 @@ export const createLiveAttempts = (): LiveAttempts => {
       });
       return () => {
         live.delete(accession);
-        ended.abort();
+        ended.abort(notNeeded);
       };
     },
     about: accession => remembered.get(accession),

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, isStoreError, messageOf } from '../errors.ts';
-import { within } from '../flow/wait.ts';
+import { TimeOver, within } from '../flow/wait.ts';
 import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
 import type { Rival } from '../model/delivery.ts';
-import { createFence, fenceBeside, readFence, writeFence } from '../storage/fence.ts';
+import { createFence, fenceBeside, readFence, writeFence, type StandingFence } from '../storage/fence.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -39,6 +39,13 @@ const objectionTo = (mark: FenceMark, attempt: PreparedAttempt, nowMs: number): 
   return new AttemptError('duplicate', 'a newer attempt of it runs', where);
 };
 
+/** What a fence that is not ours tells the queue. Only a first attempt finds none for sure where nobody has begun. */
+const rivalOf = (found: StandingFence | undefined, attempt: PreparedAttempt, nowMs: number): Rival => {
+  const { number } = attempt.identity;
+  if (!found?.mark) return number === 1 ? 'unknown' : 'begun';
+  return found.mark.state === 'running' && !isOver(found.mark, attempt, nowMs) ? 'begun' : 'unknown';
+};
+
 const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMark => ({
   attempt: identity.number,
   accession: identity.accession,
@@ -70,6 +77,9 @@ const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | und
   return fence;
 };
 
+/** A mark that takes longer to be written may be found, ms, long before this attempt knows that it stands. */
+const promptMs = 1000;
+
 /** How the fence and the queue hear of each other. */
 interface Beside {
   /** Resolves when the queue knows of the attempt. */
@@ -94,19 +104,20 @@ const take = async (
   for (;;) {
     let found = mayBeFirst ? undefined : await readFence(place, signal);
     if (!mayBeFirst) {
-      const isRunning = found?.mark?.state === 'running';
-      tell(isRunning ? 'begun' : 'unknown');
+      const rival = rivalOf(found, attempt, use.now());
+      tell(rival);
       // What stands there is judged when the queue has said that nobody else runs it, which may take its time.
       await begun;
-      if (isRunning) found = await readFence(place, signal);
+      if (rival === 'begun') found = await readFence(place, signal);
     }
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());
+    const startedAtMs = performance.now();
     try {
       const etag = mayBeFirst ? await createFence(place, mark, signal) : await writeFence(place, mark, found, signal);
       attempt.record.fence = heldFence(place, mark, etag, use.now);
-      tell('none');
+      tell(performance.now() - startedAtMs < promptMs ? 'none' : 'unknown');
       return;
     } catch (error) {
       // Somebody was quicker: what they wrote decides. A store that knows no conditions has to be looked at.
@@ -130,11 +141,17 @@ const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void>
     record.began = true;
   });
   const beside = { begun, tell: rival.resolve };
-  const taken = within(patienceMs, until => take(attempt, use, beside, until), signal)
-    .catch((error: unknown) => error)
-    .finally(() => {
+  const taken = within(patienceMs, until => take(attempt, use, beside, until), signal).then(
+    () => {
+      // There is no fence.
       rival.resolve('unknown');
-    });
+    },
+    (error: unknown) => {
+      // Who is refused for good is so for each attempt; otherwise another one may have got through.
+      rival.resolve(isStoreError(error, 'unavailable') || error instanceof TimeOver ? 'begun' : 'unknown');
+      return error;
+    },
+  );
   await begun;
   const failure = await taken;
   if (failure === undefined) return;

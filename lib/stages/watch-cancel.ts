@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { defer, finalize, map, mergeMap, of, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import { whileRunning } from '../flow/while-running.ts';
-import { within } from '../flow/wait.ts';
+import { notNeeded, within } from '../flow/wait.ts';
 import type { ObservedAttempt, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -67,7 +67,7 @@ export const watchCancel = (
         map(observed => ({ ...observed, signal: attempt.signal })),
         finalize(() => {
           leave?.();
-          over.abort();
+          over.abort(notNeeded);
         }),
       );
     }),

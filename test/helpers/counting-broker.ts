@@ -24,9 +24,9 @@ export const countingBroker = (broker: QueueBroker): CountingBroker => {
     };
     return {
       ...delivery,
-      begin: (attempt, key) => {
+      begin: (attempt, key, rival) => {
         done();
-        return delivery.begin(attempt, key);
+        return delivery.begin(attempt, key, rival);
       },
       settle: settlement => {
         done();

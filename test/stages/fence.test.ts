@@ -112,7 +112,9 @@ t.test('its queue is told whether others may run it', async t => {
   await ready(third);
   await end(third, 'exited');
   await ready(attempt({ number: 3, accession: 'after its end', begin }));
-  t.strictSame(told, ['none', 'begun', 'begun', 'unknown']);
+  const died: HistoryEntry = { cause: 'runner-died', host: 'h', at: '2026-01-01T12:30:00Z' };
+  await ready(attempt({ number: 4, accession: 'after its death', begin, history: [died] }));
+  t.strictSame(told, ['none', 'begun', 'begun', 'unknown', 'unknown']);
   const nowhere = attempt({ begin });
   await lastValueFrom(
     of(nowhere).pipe(
@@ -126,7 +128,13 @@ t.test('its queue is told whether others may run it', async t => {
 });
 
 t.test('what stands there is read again where the queue had to make sure that nobody runs it', async t => {
-  const { attempt, ready, end } = rig(t);
+  const { attempt, ready, end, real } = rig(t, {
+    // One that knows no conditions would be written over.
+    put: (name, body, options = {}) => {
+      if (options.ifMatch ?? options.ifNoneMatch) throw new StoreError('invalid', 'NotImplemented');
+      return real.put(name, body, options);
+    },
+  });
   const first = attempt();
   await ready(first);
   const begin: Parts['begin'] = async (_number, _key, rival) => {
@@ -135,6 +143,20 @@ t.test('what stands there is read again where the queue had to make sure that no
   };
   await t.rejects(ready(attempt({ accession: 'twin', begin })), { code: 'already-done' });
 });
+
+for (const [code, rival] of [
+  ['unavailable', 'begun'],
+  ['denied', 'unknown'],
+] as const)
+  t.test(`a store that is ${code} tells the queue '${rival}'`, async t => {
+    const { attempt, ready } = rig(t, { put: () => Promise.reject(new StoreError(code, 'no')) });
+    let told: unknown;
+    const begin: Parts['begin'] = async (_number, _key, rival) => {
+      told = await rival;
+    };
+    await ready(attempt({ begin }));
+    t.equal(told, rival);
+  });
 
 t.test("a twin that marked first and was refused is in nobody's way", async t => {
   const { attempt, ready, mark } = rig(t);

@@ -22,12 +22,16 @@ for (const [endpoint, Bucket, host, path] of [
   [undefined, 'dotted.name', 's3.eu-west-1.amazonaws.com', '/dotted.name/a%20key/x'],
   ['http://127.0.0.1:9000', 'plain-name', '127.0.0.1:9000', '/plain-name/a%20key/x'],
   ['https://[::1]:9000', 'plain-name', '[::1]:9000', '/plain-name/a%20key/x'],
+  [undefined, 'b--euw1-az1--x-s3', 'b--euw1-az1--x-s3.s3express-euw1-az1.eu-west-1.amazonaws.com', '/a%20key/x'],
 ] as const)
   t.test(`${Bucket} on ${endpoint ?? 'AWS'} is asked for at ${host}${path}`, async t => {
     const credentials = { type: 'aws', accessKey: `for ${host}`, secretAccessKey: 'a-secret' } as const;
     const client = await clientFor({ endpoint, region: 'eu-west-1', credentials, connectMs: 1000, idleMs: 1000 });
     const signed = await signRequest(sdk, client, { method: 'GET', Bucket, Key: 'a key/x' });
-    t.match(signed, { headers: { host, authorization: /eu-west-1\/s3/ }, path });
+    t.match(signed, {
+      headers: { host, authorization: Bucket.endsWith('--x-s3') ? /eu-west-1\/s3express\// : /eu-west-1\/s3\// },
+      path,
+    });
     t.match(signed, await asTheSdk(client, new GetObjectCommand({ Bucket, Key: 'a key/x' })));
   });
 
@@ -135,6 +139,22 @@ for (const [status, service, code] of [
       t.match(messageOf(error), `${said} (HTTP ${String(status)}) [store=${store.name}, key=k]`);
     }
   });
+
+t.test('a refusal that is cut off says nothing', async t => {
+  const store = await storeBefore(t, (request, response) => {
+    request.resume();
+    response.writeHead(404, { 'content-length': 1000 }).write('<Error><Code>XAdmin', () => response.destroy());
+  });
+  await t.rejects(store.get('k'), { code: 'unavailable' });
+  await t.rejects(store.put('k', Buffer.from('x'), { ifNoneMatch: '*' }), { code: 'unavailable' });
+});
+
+t.test('what fails after its head was sent is a refusal', async t => {
+  const store = await storeBefore(t, (request, response) => {
+    request.resume().on('end', () => response.end('<Error><Code>InternalError</Code></Error>'));
+  });
+  await t.rejects(store.put('k', Buffer.from('x')), { code: 'unavailable', message: /InternalError/ });
+});
 
 t.test('a refusal that is no XML is told by its status', async t => {
   const store = await storeBefore(t, (request, response) => {

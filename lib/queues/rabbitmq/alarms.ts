@@ -1,5 +1,5 @@
 import type { ConsumeMessage } from 'amqplib';
-import { sleep } from '../../flow/wait.ts';
+import { notNeeded, sleep } from '../../flow/wait.ts';
 import { alarm } from './alarm.ts';
 import type { LiveConnection } from './connection.ts';
 import { patienceArguments } from './patience.ts';
@@ -114,7 +114,7 @@ export const createAlarms = (openChannel: (live: LiveConnection) => Promise<Work
       const over = (quiet = new AbortController());
       void until.finally(() => {
         quiet = undefined;
-        over.abort();
+        over.abort(notNeeded);
       });
       putOut();
     },

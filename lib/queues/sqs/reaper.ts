@@ -28,8 +28,8 @@ export interface ReaperSettings {
 
 /**
  * Bring home what runners that died had begun, and what this one could not keep: it may be the only one. A runner that lives keeps
- * its copies hidden; what is visible in its lease queue has lapsed. A copy that is received for the first time was never held: its original was not deleted and comes home by
- * itself, so that copy is left to its runner, and dropped when it is older than a lease.
+ * its copies hidden; what is visible in its lease queue has lapsed. A copy that is received for the first time was never held: its
+ * original was not deleted and comes home by itself, so that copy is left to its runner, and dropped when it is older than a lease.
  */
 export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
   const { account, queues, own, leaseMs, emit, now } = settings;

@@ -22,9 +22,13 @@ interface Unsigned {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What it has chosen for that. */
+/** What it has chosen for that, once it is about to sign. */
 interface Chosen {
-  readonly authSchemes?: readonly { readonly signingRegion: string; readonly signingName: string }[];
+  readonly authSchemes?: readonly {
+    readonly name: string;
+    readonly signingRegion: string;
+    readonly signingName: string;
+  }[];
 }
 
 /** How the SDK asks for this bucket, by its own rules: one request that it makes and that is not sent. Errors: the SDK's. */
@@ -32,10 +36,10 @@ const find = async (sdk: typeof Sdk, client: S3Client, Bucket: string): Promise<
   let found: BucketAddress | undefined;
   const command = new sdk.ListObjectsV2Command({ Bucket });
   command.middlewareStack.addRelativeTo(
-    (_next: unknown, { authSchemes }: Chosen) =>
+    (_next: unknown, context: Chosen) =>
       ({ request }: { readonly request: unknown }) => {
         const { protocol, hostname, port, path, headers } = request as Unsigned;
-        const scheme = authSchemes?.[0];
+        const scheme = context.authSchemes?.find(({ name }) => name !== 'sigv4a');
         found = {
           protocol,
           hostname,

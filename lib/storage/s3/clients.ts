@@ -110,8 +110,6 @@ const create = async (options: S3ClientOptions): Promise<S3Client> => {
     useDualstackEndpoint: false,
     useFipsEndpoint: false,
     userAgentAppId: '',
-    // It would cost a round trip for each large body.
-    expectContinueHeader: false,
   });
   for (const name of unneeded) client.middlewareStack.remove(name);
   // Others have their places by this one: it stays as a step that does nothing.

@@ -36,7 +36,7 @@ const codeOf = (status: number, service: string): StoreError['code'] => {
   return 'invalid';
 };
 
-/** What the SDK throws for a reply that is a refusal. Members beside these are of the service. */
+/** What the SDK and `exchange` throw for a reply that is a refusal. Members beside these are of the service. */
 interface Refusal {
   readonly name?: string;
   readonly message?: string;
@@ -105,7 +105,7 @@ export const broken = (operation: string, thrown: unknown, where: Where): StoreE
   );
 };
 
-/** Whatever a call of the SDK throws, as a StoreError. */
+/** Whatever a call throws, as a StoreError. */
 export const storeErrorOf = (operation: string, thrown: unknown, where: Where): StoreError => {
   if (thrown instanceof StoreError) return thrown;
   const error = asError(thrown) as Refusal;

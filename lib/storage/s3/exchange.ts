@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { finished } from 'node:stream/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { addressOf } from './address.ts';
@@ -72,19 +71,20 @@ const elementOf = (xml: string, name: string): string | undefined =>
     });
 
 /** A reply that is a refusal, as the SDK throws it. Source: S3 API reference, "Error responses". */
-const refused = async (statusCode: number, { headers, body }: ObjectReply, client: S3Client): Promise<Error> => {
-  const said = await text(body).catch(() => '');
-  const name = elementOf(said, 'Code') ?? '';
-  const serverMs = Date.parse(headers['date'] ?? '');
-  // The SDK corrects the clock of its signatures in the same way.
-  if (name === 'RequestTimeTooSkewed' && !Number.isNaN(serverMs))
-    client.config.systemClockOffset = serverMs - Date.now();
-  const Region = elementOf(said, 'Region');
-  return Object.assign(new Error(elementOf(said, 'Message') ?? ''), {
-    name,
-    Region,
+const refused = (statusCode: number, headers: ObjectReply['headers'], said: string): Error =>
+  Object.assign(new Error(elementOf(said, 'Message') ?? ''), {
+    name: elementOf(said, 'Code') ?? '',
+    Region: elementOf(said, 'Region'),
     $response: { statusCode, headers },
   });
+
+/** Servers allow a quarter of an hour. */
+const skewMs = 300_000;
+
+/** Sign by the clock of a server that finds ours wrong, from the next request on, as the SDK does. A cache's reply is older than its date. */
+const followClock = ({ config }: S3Client, { date = '', age }: ObjectReply['headers']): void => {
+  const offsetMs = Date.parse(date) - Date.now();
+  if (age === undefined && Math.abs(offsetMs - config.systemClockOffset) >= skewMs) config.systemClockOffset = offsetMs;
 };
 
 /**
@@ -100,9 +100,16 @@ export const exchange = async (
 ): Promise<ObjectReply> => {
   const signed = await signRequest(sdk, client, asked);
   const { response } = (await client.config.requestHandler.handle(signed, options)) as { response: HttpResponse };
-  const reply = { headers: response.headers, body: response.body as IncomingMessage };
-  if (response.statusCode >= 300) throw await refused(response.statusCode, reply, client);
-  // Until its end, so that the next request finds the connection free.
-  if (asked.method !== 'GET') await finished(reply.body.resume());
+  const { statusCode, headers } = response;
+  const reply = { headers, body: response.body as IncomingMessage };
+  if (asked.method === 'GET' && statusCode < 300) return reply;
+  // To its end, so that the next request finds the connection free.
+  const said = await text(reply.body);
+  if (statusCode >= 300) {
+    followClock(client, headers);
+    throw refused(statusCode, headers, said);
+  }
+  // What fails after the head was sent.
+  if (said.endsWith('</Error>')) throw refused(503, headers, said);
   return reply;
 };

@@ -111,8 +111,10 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
     said = undefined;
     const locks = createRunLocks(live.model);
     const running = book.entries.filter(entry => entry.state === 'held' && locked.has(entry));
-    for (const entry of running) locked.hurry(entry);
-    await Promise.all(running.map(entry => relock(entry, { locks, live, lastEnd, leaseMs })));
+    for (const entry of running) locked.dropTimer(entry);
+    await Promise.all(
+      running.map(entry => relock(entry, { locks, live, lastEnd, leaseMs, isWanted: () => locked.has(entry) })),
+    );
     const session = await openSession({
       live,
       locks,
@@ -227,7 +229,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       heldOver.took(queue);
       const answer = await isOurs;
       if (answer === true) return { entry };
-      locked.forget(entry);
+      void locked.release(entry);
       const fault = () =>
         new AttemptError('broker-fault', 'the run lock could not be asked for', { queue }, { cause: answer });
       return { entry, refusal: answer === false ? refuse() : fault() };

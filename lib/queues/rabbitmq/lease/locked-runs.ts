@@ -45,9 +45,9 @@ export class LockedRuns {
     signal: AbortSignal,
   ): Promise<boolean> {
     const known = await rival;
+    signal.throwIfAborted();
     if (known === 'none') {
-      const own = this.#of(entry);
-      if (own) own.late = setTimeout(() => void this.#takeLate(entry), lateMs).unref();
+      this.#takeSoon(entry);
       return true;
     }
     if (known === 'begun') await sleep(surelyThereMs, signal);
@@ -55,19 +55,15 @@ export class LockedRuns {
   }
 
   /** A new connection takes it now. */
-  hurry(entry: LeaseEntry): void {
+  dropTimer(entry: LeaseEntry): void {
     clearTimeout(this.#of(entry)?.late);
   }
 
-  /** It is not ours after all. */
-  forget(entry: LeaseEntry): void {
-    this.hurry(entry);
-    if (this.has(entry)) this.#locks.delete(entry.parts.lock);
-  }
-
+  /** Let go of it, whether it was taken or not. */
   async release(entry: LeaseEntry): Promise<void> {
     if (!this.has(entry)) return;
-    this.forget(entry);
+    this.dropTimer(entry);
+    this.#locks.delete(entry.parts.lock);
     await this.#current()
       ?.release(entry.parts.lock)
       .catch(() => undefined);
@@ -78,11 +74,18 @@ export class LockedRuns {
     return own?.entry === entry ? own : undefined;
   }
 
-  /** Where the connection ends meanwhile, the next one takes it. */
+  #takeSoon(entry: LeaseEntry): void {
+    const own = this.#of(entry);
+    if (own) own.late = setTimeout(() => void this.#takeLate(entry), lateMs).unref();
+  }
+
   async #takeLate(entry: LeaseEntry): Promise<void> {
-    const isOurs = await this.#current()
-      ?.take(entry.parts.lock)
-      .catch(() => undefined);
-    if (isOurs === false) entry.lose('another runner runs it');
+    const locks = this.#current();
+    try {
+      if ((await locks?.take(entry.parts.lock)) === false) entry.lose('another runner runs it');
+    } catch {
+      // Where the connection has ended, the next one takes it.
+      if (locks === this.#current()) this.#takeSoon(entry);
+    }
   }
 }

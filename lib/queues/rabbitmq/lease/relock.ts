@@ -11,6 +11,8 @@ export interface RelockContext {
   /** How the last connection ended. */
   readonly lastEnd: { readonly atMs: number; readonly reason: unknown };
   readonly leaseMs: number;
+  /** Whether it is still to be taken: its run may be over meanwhile. */
+  readonly isWanted: () => boolean;
 }
 
 const againMs = 250;
@@ -38,11 +40,14 @@ export const relock = async (entry: LeaseEntry, use: RelockContext): Promise<voi
   if (await use.locks.take(lock)) return;
   const untilMs = oursUntilMs(entry, use);
   const again = async () => {
-    while (performance.now() < untilMs && !use.live.ended.aborted && entry.state === 'held') {
+    while (performance.now() < untilMs && !use.live.ended.aborted && use.isWanted()) {
       await sleep(againMs, use.live.ended);
-      if (await use.locks.take(lock)) return;
+      if (await use.locks.take(lock)) {
+        if (!use.isWanted()) await use.locks.release(lock);
+        return;
+      }
     }
-    if (!use.live.ended.aborted) entry.lose('another runner runs it');
+    if (!use.live.ended.aborted && use.isWanted()) entry.lose('another runner runs it');
   };
   void again().catch(() => undefined);
 };
