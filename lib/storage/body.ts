@@ -30,7 +30,7 @@ export const bodyOf = (
     })
     .on('end', () => body.push(null))
     .on('error', error => body.destroy(failed(error)));
-  // It may be cut off before anybody reads it.
   response.pause();
-  return body;
+  // It may be cut off before anybody reads it; whoever reads it then is told.
+  return body.on('error', () => undefined);
 };

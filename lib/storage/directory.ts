@@ -152,6 +152,8 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
             throw new StoreError('precondition', 'get failed: the object is another one by now', { store: name, key });
           }
           const body = createReadStream('', { fd: handle, start: startByte, signal, highWaterMark: readChunkBytes });
+          // It may be aborted before anybody reads it; whoever reads it then is told.
+          body.on('error', () => undefined);
           return { body, sizeBytes: Number(info.size), etag };
         } catch (error) {
           await handle.close();

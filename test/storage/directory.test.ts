@@ -1,5 +1,7 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
 import { objectStoreContract } from '../contracts/object-store.ts';
@@ -48,4 +50,20 @@ t.test('an object that two stores replace at once is replaced once', async t => 
   const { etag = '' } = (await stores[0]?.put('state', Buffer.from('0'))) ?? {};
   const ends = await Promise.allSettled(stores.map(store => store.put('state', Buffer.from('1'), { ifMatch: etag })));
   t.equal(ends.filter(({ status }) => status === 'fulfilled').length, 1);
+});
+
+t.test('an abort at any moment of a get is told to who reads, and ends nothing else', async t => {
+  const root = t.testdir({ k: 'x'.repeat(1000) });
+  const store = createDirectoryStore({ root });
+  for (let turns = 0; turns < 40; turns++) {
+    const control = new AbortController();
+    const got = store.get('k', control.signal);
+    got.catch(() => undefined);
+    for (let turn = 0; turn < turns; turn++) await setImmediate();
+    control.abort(new Error('the runner stops'));
+    const object = await got.catch(() => undefined);
+    // A stream that nobody reads yet would end the process.
+    for (let turn = 0; turn < 3; turn++) await setImmediate();
+    if (object) await t.rejects(text(object.body), { name: 'AbortError' });
+  }
 });

@@ -108,8 +108,6 @@ export const getObject = async (
     { method: 'GET', Bucket, Key, headers: asked },
   );
   const body = bodyOf(reply.body, signal, error => broken(operation, error, where));
-  // It may be cut off before anybody reads it; whoever reads it then is told.
-  body.on('error', () => undefined);
   const { headers } = reply;
   const { etag, 'content-range': contentRange } = headers;
   if (startByte > 0) {
