@@ -2,6 +2,7 @@ import { messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { HistoryEntry } from '../model/outcome.ts';
 import type { Emit } from '../telemetry/events.ts';
+import type { Fault } from './account.ts';
 
 export interface ReapingSettings {
   /** Lease queues of all runners. */
@@ -11,8 +12,8 @@ export interface ReapingSettings {
   readonly leaseMs: number;
   /** Bring home what has lapsed in one of them. */
   readonly look: (queue: string) => Promise<void>;
-  readonly isGone: (error: unknown) => boolean;
-  readonly isRetired: () => boolean;
+  readonly faultOf: (error: unknown) => Fault;
+  readonly account: { readonly retired: boolean };
   /** Aborted by `close`; ends a look that is under way. */
   readonly closing: AbortController;
   readonly emit: Emit;
@@ -23,17 +24,17 @@ const looksEach = 4;
 
 /** Look at lease queues all the time, at one's own each time. */
 export const reapInTurn = (settings: ReapingSettings): { close(): Promise<void> } => {
-  const { queues, isOwn, leaseMs, look, isGone, isRetired, closing, emit } = settings;
+  const { queues, isOwn, leaseMs, look, faultOf, account, closing, emit } = settings;
   const { signal } = closing;
   const loop = async () => {
     while (!signal.aborted) {
       await sleep(leaseMs / 3, signal).catch(() => undefined);
       const all = queues();
       for (const queue of all) {
-        if (signal.aborted || isRetired()) break;
+        if (signal.aborted || account.retired) break;
         if (!isOwn(queue) && Math.random() > looksEach / all.length) continue;
         await look(queue).catch((error: unknown) => {
-          if (signal.aborted || isGone(error)) return;
+          if (signal.aborted || faultOf(error) === 'queue-gone') return;
           const words = `a message that lapsed could not be brought home: ${messageOf(error)}`;
           emit('queue-fault', { error: words, retryMs: leaseMs / 3 }, { queue });
         });

@@ -97,19 +97,20 @@ const take = async (
   const metadata = use.locateMetadata(attempt);
   if (!metadata) return;
   const place = fenceBeside(metadata);
+  /** What stands there, when the queue has said that nobody else runs it: that may take its time. */
+  const standing = async (): Promise<StandingFence | undefined> => {
+    const found = await readFence(place, signal);
+    const rival = rivalOf(found, attempt, use.now());
+    tell(rival);
+    await begun;
+    return rival === 'begun' ? readFence(place, signal) : found;
+  };
   // What is said to the queue goes out first: it takes longest.
   await setImmediate();
   // Nothing stands there before the first attempt, which the store makes sure of: only then is it worth a look.
   let mayBeFirst = attempt.identity.number === 1;
   for (;;) {
-    let found = mayBeFirst ? undefined : await readFence(place, signal);
-    if (!mayBeFirst) {
-      const rival = rivalOf(found, attempt, use.now());
-      tell(rival);
-      // What stands there is judged when the queue has said that nobody else runs it, which may take its time.
-      await begun;
-      if (rival === 'begun') found = await readFence(place, signal);
-    }
+    const found = mayBeFirst ? undefined : await standing();
     const objection = found?.mark && objectionTo(found.mark, attempt, use.now());
     if (objection) throw objection;
     const mark = markOf(attempt, use.now());

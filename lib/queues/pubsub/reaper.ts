@@ -76,11 +76,6 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
   return reapInTurn({
     queues: subscriptions,
     isOwn: subscription => subscription === own.name,
-    leaseMs,
-    look,
-    isGone: error => faultOf(error) === 'queue-gone',
-    isRetired: () => account.retired,
-    closing,
-    emit,
+    ...{ leaseMs, look, faultOf, account, closing, emit },
   });
 };

@@ -124,11 +124,6 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
       return [...queues().keys()];
     },
     isOwn,
-    leaseMs,
-    look,
-    isGone: error => faultOf(error) === 'queue-gone',
-    isRetired: () => account.retired,
-    closing,
-    emit,
+    ...{ leaseMs, look, faultOf, account, closing, emit },
   });
 };

@@ -63,7 +63,9 @@ const addresses = new WeakMap<S3Client, Map<string, Promise<BucketAddress>>>();
 export const addressOf = (sdk: typeof Sdk, client: S3Client, Bucket: string): Promise<BucketAddress> => {
   const known = addresses.get(client) ?? new Map<string, Promise<BucketAddress>>();
   addresses.set(client, known);
-  const address = known.get(Bucket) ?? find(sdk, client, Bucket);
+  const before = known.get(Bucket);
+  if (before) return before;
+  const address = find(sdk, client, Bucket);
   known.set(Bucket, address);
   address.catch(() => known.delete(Bucket));
   return address;
