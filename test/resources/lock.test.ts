@@ -65,8 +65,13 @@ t.test('a lock that never said who holds it is taken over', async t => {
 t.test('waiting ends with the signal', async t => {
   const lock = join(t.testdir(), 'lock');
   const door = gate();
+  const working = gate();
   const stop = new AbortController();
-  const held = withLock(lock, signal, () => door.wait());
+  const held = withLock(lock, signal, () => {
+    working.open();
+    return door.wait();
+  });
+  await working.wait();
   const waiting = withLock(lock, stop.signal, () => Promise.resolve());
   stop.abort(new Error('enough'));
   await t.rejects(waiting, /enough/);
