@@ -92,6 +92,8 @@ t.test('signals that this process gets are not its own', async t => {
 t.test('when it is gone what it started goes on, and nobody can tell how that ends', async t => {
   const server = scene();
   const shell = await started(server);
+  // So that it does not answer before it dies.
+  process.kill(shell.parent, 'SIGSTOP');
   const waiting = server.start();
   process.kill(shell.parent, 'SIGKILL');
   await t.rejects(waiting, /has ended/);
