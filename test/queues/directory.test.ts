@@ -193,6 +193,21 @@ t.test('a retry is one message file for the client, and moves to the end', async
   t.ok(statSync(join(root, 'local_q', 'message')).mtimeMs > before);
 });
 
+t.test('a retry goes behind what came within the same millisecond', async t => {
+  const root = t.testdir({ local_q: { again: 'again' } });
+  const atMs = Date.now();
+  const settings = { root, runnerId: 'runner', leaseMs: 60_000, emit: () => undefined, now: () => atMs };
+  const broker = createDirectoryBroker(settings);
+  t.teardown(() => broker.close());
+  const queue = broker.open('local_q');
+  const delivery = await queue.receive(never);
+  put(root, 'local_q', 'other', 'other');
+  const seconds = (atMs + 0.5) / 1000;
+  utimesSync(join(root, 'local_q', 'other'), seconds, seconds);
+  await delivery?.settle({ type: 'retry', attempt: 1, history: [] });
+  t.equal((await queue.receive(never))?.body.toString(), 'other');
+});
+
 t.test('thousands of files are taken in their order without a look at each every time', async t => {
   const { root, broker } = openRoot(t);
   mkdirSync(join(root, 'local_q'));

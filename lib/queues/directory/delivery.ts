@@ -62,7 +62,8 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
 
   /** Behind the others. */
   const retry = async (with_: Past): Promise<void> => {
-    const time = new Date(now());
+    // A time of whole milliseconds, rounded up: what came in this one lies before it.
+    const time = new Date(now() + 1);
     await utimes(claimed, time, time);
     await goHome(with_);
   };
