@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -10,7 +9,13 @@ import { storeWorkspace } from '../../../bin/submit/workspace.ts';
 import { createDirectoryStore } from '../../../lib/storage/directory.ts';
 
 t.test('a workspace is stored whole under the hash of its archive, and leaves no file behind', async t => {
-  const directory = t.testdir({ small: { 'main.py': '1' }, large: { 'main.py': '2' }, empty: {}, store: {} });
+  const directory = t.testdir({ small: { 'main.py': '1' }, large: { 'main.py': '2' }, empty: {}, store: {}, tmp: {} });
+  const { TMPDIR } = process.env;
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
+  });
+  process.env['TMPDIR'] = join(directory, 'tmp');
   writeFileSync(join(directory, 'large/data'), randomBytes(3 * 2 ** 20));
   const store = createDirectoryStore({ root: join(directory, 'store') });
   for (const name of ['small', 'large']) {
@@ -19,10 +24,7 @@ t.test('a workspace is stored whole under the hash of its archive, and leaves no
     t.equal(key, `blobstore/${createHash('sha256').update(stored).digest('hex')}.tar`);
     t.ok(stored.includes('main.py'));
   }
-  t.strictSame(
-    readdirSync(tmpdir()).filter(name => name.startsWith('studioml-submit-')),
-    [],
-  );
+  t.strictSame(readdirSync(join(directory, 'tmp')), []);
   await t.rejects(storeWorkspace(join(directory, 'empty'), store, createTransferBar({ isShown: false })), {
     name: 'OptionsError',
     message: /holds no files/,
