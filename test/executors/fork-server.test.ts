@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
@@ -20,6 +21,11 @@ const started = async (server: ForkServer): Promise<Shell & { readonly pid: numb
   return shell as Shell & { readonly pid: number };
 };
 const descriptorsOf = ({ pid }: Shell): string[] => readdirSync(`/proc/${String(pid)}/fd`).sort();
+/** Past its own start, for which its loader opens files. */
+const comesUp = async (shell: Shell): Promise<void> => {
+  shell.stdin.write('echo up\n');
+  await once(shell.stdout, 'data');
+};
 /** Let it run this, and read what it prints. */
 const told = async (shell: Shell, script: string) => {
   shell.stdin.end(script);
@@ -49,6 +55,7 @@ t.test('it has a session of its own, and nothing of this process or the fork ser
   t.equal(readFileSync(`/proc/${String(shell.pid)}/environ`, 'latin1'), '');
   t.equal(readlinkSync(`/proc/${String(shell.pid)}/cwd`), '/');
   const ours = startShell(Date.now);
+  await Promise.all([shell, ours].map(comesUp));
   t.strictSame(descriptorsOf(shell), descriptorsOf(ours), 'no descriptors of others');
   await told(ours, '');
   const { out } = await told(shell, 'exec grep -E "Sig(Ign|Blk)" /proc/self/status');

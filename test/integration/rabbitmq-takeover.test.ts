@@ -13,12 +13,12 @@ t.test('a runner that is killed: another starts its work within the lease, count
   const other = await scene.runner();
   killed.signal('SIGKILL');
   const killedAt = performance.now();
+  const leased = await scene.leaseQueuesOf(killed.pid);
+  t.equal(leased.length, 2, 'the queues of the dead are there');
   const [, pid] = await scene.running(2, 30_000);
   const tookMs = performance.now() - killedAt;
   t.comment(`another runs it ${(tookMs / 1000).toFixed(1)} s after the kill, at a lease of 10 s`);
   t.ok(tookMs < 20_000, 'at a lease of 10 s, on a busy machine');
-  const leased = await scene.leaseQueuesOf(killed.pid);
-  t.equal(leased.length, 2, 'the queues of the dead are there');
   scene.letEnd();
   t.match(await settledBy(other, key), { settlement: 'accept', cause: 'completed' });
   t.equal(printedIn(await scene.output(key)), `ran as ${String(pid)}\n`);

@@ -10,6 +10,8 @@ import { createEventBus } from '../../lib/telemetry/events.ts';
 import { eventually } from '../helpers/eventually.ts';
 
 const waiting = '{"key": "e1", "status": "waiting", "time_added": 1.5, "metric": NaN, "time_started": null}';
+/** Longer: on some systems two writes have the same time, and by their size they are told apart there. */
+const stopped = `${waiting.replace('waiting', 'stopped')}\n`;
 
 const scene = (t: Test, over: Partial<ObjectStore> = {}) => {
   const root = t.testdir({ experiments: { e1: waiting } });
@@ -69,7 +71,7 @@ t.test('a stopped is seen, and never written over', async t => {
   const { record, read, write, isStopped } = scene(t);
   t.notOk(await isStopped());
   t.notOk(await isStopped(), 'the same once more');
-  write(waiting.replace('waiting', 'stopped'));
+  write(stopped);
   t.ok(await isStopped());
   t.ok(await isStopped(), 'and is still seen where nothing changed');
   await record.set({ status: 'finished', finishedAtMs: 1000 });
@@ -82,7 +84,7 @@ t.test('a stopped that comes between look and write wins', async t => {
   let left = 1;
   const { record, read, ...at } = scene(t, {
     put: (...put) => {
-      if (left-- > 0) writeFileSync(file, waiting.replace('waiting', 'stopped'));
+      if (left-- > 0) writeFileSync(file, stopped);
       return base.put(...put);
     },
   });

@@ -172,14 +172,18 @@ t.test('what did not change is not read again', async t => {
 });
 
 t.test('what may have changed again within one tick of the clock is stored again', async t => {
-  const { attempt, store, stage } = rig(t);
+  // By this clock every change is a recent one, however slow the machine.
+  const { attempt, store, stage } = rig(t, {}, 20, () => 0);
   const { observed$, result } = drive(t, stage);
-  observed$.next(attempt);
-  await eventually(() => assert.ok(store.objects.has(scrapeKey)));
+  const times = () => store.keys('put').filter(key => key === 'experiments/e1/output.tar').length;
+  for (const count of [1, 2]) {
+    observed$.next(attempt);
+    await eventually(() => assert.equal(times(), count));
+  }
   observed$.next(ended(attempt));
   observed$.complete();
   await result;
-  t.equal(store.keys('put').filter(key => key === 'experiments/e1/output.tar').length, 2);
+  t.equal(times(), 3);
 });
 
 t.test('stores never overlap: a snapshot that comes meanwhile is left out, the end waits', async t => {

@@ -151,6 +151,7 @@ t.test('writing that fails is told once and does no harm', async t => {
   const sinks = await openSinks(bus, settings('/dev/full'));
   bus.emit('queue-found', {});
   bus.emit('queue-found', {});
+  await eventually(() => assert.equal(errors.length, 1));
   await sinks.close(500);
   t.match(errors, [/ENOSPC/]);
 });
