@@ -69,16 +69,21 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
   t.test('waiting ends soon after a message is published', async t => {
     const { harness, name, queue } = await scene(t);
     await queue.receive(never);
-    const taken = take(queue);
-    await delay(100);
-    const publishedAt = performance.now();
-    await harness.publish(name, 'bell');
-    const delivery = await taken;
-    t.comment(`taken ${(performance.now() - publishedAt).toFixed(1)} ms after it was published`);
-    t.equal(delivery.body.toString(), 'bell');
-    t.ok(performance.now() - publishedAt < 1500, 'without waiting for a slow poll');
-    await delivery.settle({ type: 'accept' });
-    await isEmpty(queue);
+    const tookMs: number[] = [];
+    // A machine that stalls is late now and then, a slow poll again and again.
+    while (tookMs.length < 3 && Math.min(...tookMs) >= 1500) {
+      const taken = take(queue);
+      await delay(100);
+      const publishedAt = performance.now();
+      await harness.publish(name, 'bell');
+      const delivery = await taken;
+      tookMs.push(performance.now() - publishedAt);
+      t.equal(delivery.body.toString(), 'bell');
+      await delivery.settle({ type: 'accept' });
+      await isEmpty(queue);
+    }
+    t.comment(`taken ${tookMs.map(ms => ms.toFixed(1)).join(', ')} ms after it was published`);
+    t.ok(Math.min(...tookMs) < 1500, 'without waiting for a slow poll');
   });
 
   t.test('messages come in their order, each once, with nothing behind them', async t => {

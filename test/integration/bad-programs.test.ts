@@ -114,7 +114,7 @@ const isAlive = (pid: string): boolean => {
 
 t.test('an experiment over its time that ignores SIGTERM is ended with all it started', async t => {
   const scene = new PipelineScene(t);
-  const { key, settled } = await watched(t, scene, deafFamily, '4s');
+  const { key, settled } = await watched(t, scene, deafFamily, '10s');
   t.match(settled, { settlement: 'accept', cause: 'max-duration', message: /max.duration/ });
   const pids = /family ([\d ]+)/.exec((await scene.output(key)).toString())?.[1]?.split(' ') ?? [];
   t.equal(pids.length, 4);

@@ -41,7 +41,7 @@ t.test('RabbitMQ: whether queues may be made, and which queues drop what they ho
       status: 'warning',
       found: `queues that match: 1 classic; ${name} drops its oldest message above 5`,
     },
-    clock: { status: 'ok', found: /0\.\d s off that of 127\.0\.0\.1/ },
+    clock: { status: 'ok', found: /\b\d\.\d s off that of 127\.0\.0\.1/ },
     store: { status: 'ok', found: /SUBMIT_STORE names one/ },
   });
   const { host } = new URL(url);

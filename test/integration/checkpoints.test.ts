@@ -77,7 +77,7 @@ t.test(
     const there = await behindFaults(t, { DEBUG: 'true' });
     if (!there) return;
     const { proxy, scene } = there;
-    const key = await submit(scene, everyHalfSecond(6), { tb: 1 });
+    const key = await submit(scene, everyHalfSecond(15), { tb: 1 });
     const tb = `experiments/${key}/tb.tar`;
     const checkpoints = () => scene.runner.events.filter(({ event }) => event === 'checkpointed');
     await scene.event(one => one.event === 'checkpointed');
@@ -101,7 +101,7 @@ t.test(
     );
     proxy.cut();
     t.match(await scene.settled(key, 100_000), { settlement: 'accept', cause: 'completed' });
-    t.same(await filesIn(scene, tb), { events: '11' });
+    t.same(await filesIn(scene, tb), { events: '29' });
     t.equal(await scene.runner.stop(), 0);
   },
 );

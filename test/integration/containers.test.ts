@@ -133,11 +133,11 @@ t.test('limits, stops and refusals end as what they are', { timeout: 240_000 }, 
   });
   t.match(await it.runner.settled(full), { cause: 'out-of-disk' });
 
-  const long = await it.submit({ ...local, program: 'echo begun; sleep 600', maxDuration: '2s' });
+  const long = await it.submit({ ...local, program: 'echo begun; sleep 600', maxDuration: '6s' });
   t.match(await it.runner.settled(long), { settlement: 'accept', cause: 'max-duration' });
   t.match((await it.runner.output(long)).toString(), /begun/);
 
-  const deaf = await it.submit({ ...local, program: 'trap "" TERM; while :; do sleep 1; done', maxDuration: '2s' });
+  const deaf = await it.submit({ ...local, program: 'trap "" TERM; while :; do sleep 1; done', maxDuration: '6s' });
   t.match(await it.runner.settled(deaf), { cause: 'max-duration' }, 'SIGKILL after the grace');
   await it.isClean();
 });

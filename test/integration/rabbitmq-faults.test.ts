@@ -60,9 +60,9 @@ t.test('on a connection that stalls, receive and wait end with their signal, and
   t.equal(await queue.receive(never), undefined);
   proxy.stall();
   const receiving = queue.receive(AbortSignal.timeout(50));
-  t.ok((await elapsed(t.rejects(receiving, { name: 'TimeoutError' }))) < 1000);
+  t.ok((await elapsed(t.rejects(receiving, { name: 'TimeoutError' }))) < 10_000);
   const waiting = queue.wait(AbortSignal.timeout(50));
-  t.ok((await elapsed(t.rejects(waiting, { name: 'TimeoutError' }))) < 1000);
+  t.ok((await elapsed(t.rejects(waiting, { name: 'TimeoutError' }))) < 10_000);
   await publish('kept');
   proxy.resume();
   const delivery = await eventually(async () => {
@@ -217,7 +217,7 @@ t.test('closing takes no longer than a goodbye where the broker has stopped answ
   t.equal(await scene.queue.receive(never), undefined);
   scene.proxy.stall();
   const receiving = t.rejects(scene.queue.receive(never));
-  t.ok((await elapsed(scene.broker.close())) < 4000);
+  t.ok((await elapsed(scene.broker.close())) < 10_000);
   await receiving;
   scene.proxy.resume();
 });
@@ -237,12 +237,17 @@ t.test('a broker that hangs up on everybody is tried again ever less often', asy
   });
   const { port } = server.address() as AddressInfo;
   const broker = createRabbitmqBroker({ url: `amqp://127.0.0.1:${String(port)}`, queues: [], emit: bus.emit });
-  await eventually(() => {
-    assert.ok(waits.length >= 5);
-  });
+  const next = await eventually(
+    () => {
+      const wait = waits.at(-1) ?? 0;
+      assert.ok(wait >= 3000);
+      return wait;
+    },
+    { timeoutMs: 30_000 },
+  );
   t.ok(
     waits.every((wait, index) => index === 0 || wait >= 50 * 2 ** index),
     waits.join(' '),
   );
-  t.ok((await elapsed(broker.close())) < 500, 'closing does not wait for the next try');
+  t.ok((await elapsed(broker.close())) < next / 2, 'closing does not wait for the next try');
 });

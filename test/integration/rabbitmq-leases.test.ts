@@ -33,8 +33,8 @@ const openScene = async (t: Test, durable = true) => {
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
   const brokers: ReturnType<typeof createRabbitmqBroker>[] = [];
-  const broker = (at = url) => {
-    const made = createRabbitmqBroker({ url: at, queues: [], leaseMs, emit: bus.emit });
+  const broker = (at = url, ms = leaseMs) => {
+    const made = createRabbitmqBroker({ url: at, queues: [], leaseMs: ms, emit: bus.emit });
     brokers.push(made);
     return made;
   };
@@ -111,7 +111,8 @@ t.test('cuts of the connection in every phase lose nothing and give nothing away
   const scene = await openScene(t);
   if (!scene) return;
   const { broker, name, publish, channel, proxy, through } = scene;
-  const queue = broker(through).open(name);
+  // Longer than a machine stalls; a copy that nobody knows goes home at once all the same.
+  const queue = broker(through, 10_000).open(name);
   const other = broker().open(name);
   for (const settlement of ['accept', 'retry', 'release'] as const) {
     await publish(settlement);
@@ -211,11 +212,12 @@ t.test(
     for (let i = 0; i < 3; i++) await publish('twin');
     const alone = Promise.resolve('none' as const);
 
-    const short = await take(one);
-    await short.begin(1, 'short', alone);
     const channel = await connection.createChannel();
     const lock = runLockOf(name, 'short');
+    // Whoever asked for it would hear that it is somebody else's.
     await channel.assertQueue(lock, { exclusive: true, durable: false });
+    const short = await take(one);
+    await short.begin(1, 'short', alone);
     await short.settle({ type: 'accept' });
     await channel.deleteQueue(lock);
 

@@ -8,8 +8,8 @@ import { shakyS3 } from '../helpers/shaky-s3.ts';
 
 const MiB = 2 ** 20;
 
-const scene = async (t: Test) => {
-  const there = await shakyS3(t);
+const scene = async (t: Test, idleMs?: number) => {
+  const there = await shakyS3(t, idleMs);
   if (!there) return undefined;
   const { proxy, emit, retries, shaky: store, direct } = there;
   return {
@@ -23,7 +23,7 @@ const scene = async (t: Test) => {
 };
 
 t.test('an object that is cut off and stalls goes on where it stopped, again and again', async t => {
-  const there = await scene(t);
+  const there = await scene(t, 2000);
   if (!there) return;
   const { proxy, read, retries, direct } = there;
   const bytes = randomBytes(9 * MiB);

@@ -11,8 +11,8 @@ import { shakyS3 } from '../helpers/shaky-s3.ts';
 const MiB = 2 ** 20;
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-const scene = async (t: Test) => {
-  const there = await shakyS3(t);
+const scene = async (t: Test, idleMs?: number) => {
+  const there = await shakyS3(t, idleMs);
   if (!there) return undefined;
   const { emit } = there;
   const read = async (store: ObjectStore, key: string, signal?: AbortSignal): Promise<Buffer> => {
@@ -45,7 +45,7 @@ t.test('an object that is cut off goes on where it stopped, again and again', as
 });
 
 t.test('an object that stalls goes on over another connection', async t => {
-  const there = await scene(t);
+  const there = await scene(t, 2000);
   if (!there) return;
   const { proxy, read, retries, shaky, direct } = there;
   const bytes = randomBytes(2 * MiB);

@@ -132,7 +132,7 @@ t.test(
   'a runner that was killed gives its message to the next of the same name, counted',
   { timeout: 30_000 },
   async t => {
-    const scene = openScene(t, 900);
+    const scene = openScene(t, 5000);
     scene.put('m', 'body');
     const child = spawn(
       process.execPath,
@@ -140,7 +140,7 @@ t.test(
         '--input-type=module',
         '--eval',
         `import { createDirectoryBroker } from ${JSON.stringify(new URL('../../lib/queues/directory/broker.ts', import.meta.url).href)};
-       const broker = createDirectoryBroker({ root: ${JSON.stringify(scene.root)}, runnerId: 'same', leaseMs: 900, emit: () => {} });
+       const broker = createDirectoryBroker({ root: ${JSON.stringify(scene.root)}, runnerId: 'same', leaseMs: 5000, emit: () => {} });
        const delivery = await broker.open('${queueName}').receive(new AbortController().signal);
        await delivery.begin(1, 'key');
        console.log('begun');
@@ -160,7 +160,7 @@ t.test(
         assert.ok(found);
         return found;
       },
-      { timeoutMs: 10_000 },
+      { timeoutMs: 20_000 },
     );
     t.equal(delivery.body.toString(), 'body');
     t.equal(delivery.attemptsBefore, 1);

@@ -84,12 +84,16 @@ t.test('a message is lost with its queue', async t => {
 
 t.test('an extension that SQS has no time for is tried again before the message lapses', async t => {
   let refusals = 2;
-  const { broker, calls } = stubbed(t, {
-    ChangeMessageVisibility: () => {
-      if (refusals-- > 0) throw fault('ThrottlingException');
-      return {};
+  const { broker, calls } = stubbed(
+    t,
+    {
+      ChangeMessageVisibility: () => {
+        if (refusals-- > 0) throw fault('ThrottlingException');
+        return {};
+      },
     },
-  });
+    4500,
+  );
   const delivery = await broker.open('sqs_a').receive(never);
   await eventually(() => {
     assert.ok(calls('ChangeMessageVisibility').length >= 5);
