@@ -61,7 +61,7 @@ export const createApptainerExecutor = (use: ApptainerSettings): Executor => {
         throw new AttemptError('engine-fault', 'the image needs apptainer or singularity, and neither is on PATH', {
           image: image.artifact.qualified,
         });
-      const program = await programInImage(attempt);
+      const program = programInImage(attempt);
       const uri =
         image.type === 'shub'
           ? image.uri

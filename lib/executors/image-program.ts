@@ -29,10 +29,10 @@ export const imageLocation = (
  * What to start in an image: the program with the image's `python3`, or what the request asks for by its first number; undefined for the
  * image's own entry point. Errors: `no-such-program`.
  */
-export const programInImage = async (
+export const programInImage = (
   attempt: StagedAttempt,
-): Promise<{ readonly python: string; readonly args: readonly string[] } | undefined> => {
+): { readonly python: string; readonly args: readonly string[] } | undefined => {
   const { filename, pythonVersion } = attempt.request;
   if (filename === undefined) return undefined;
-  return { python: `python${pythonVersion?.split('.')[0] ?? '3'}`, args: await programOf(attempt) };
+  return { python: `python${pythonVersion?.split('.')[0] ?? '3'}`, args: programOf(attempt) };
 };

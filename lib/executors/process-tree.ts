@@ -16,7 +16,7 @@ const mostIds = 500;
 /** Undefined for what is not there or not ours. */
 const environmentOf = (pid: number): string | undefined => {
   try {
-    return readFileSync(`/proc/${String(pid)}/environ`, 'latin1');
+    return readFileSync(`/proc/${String(pid)}/environ`, 'utf8');
   } catch {
     return undefined;
   }

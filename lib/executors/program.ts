@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { AttemptError } from '../errors.ts';
 import type { StagedAttempt } from '../model/attempt.ts';
@@ -7,8 +7,16 @@ import { deadlineMs } from '../request/effective.ts';
 /** The longest that anything may run. Source: spec "Limits and stops". */
 const maxRunMs = 96 * 3_600_000;
 
-/** argv after the interpreter. Errors: `no-such-program`. */
-export const programOf = async ({ request, workspace }: StagedAttempt): Promise<readonly string[]> => {
+const isFile = (path: string): boolean => {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+};
+
+/** argv after the interpreter. Synchronous: it is one look, which takes some microseconds. Errors: `no-such-program`. */
+export const programOf = ({ request, workspace }: StagedAttempt): readonly string[] => {
   const { filename = '', args } = request;
   if (filename === '-m') return ['-m', ...args];
   const fail = (why: string) => new AttemptError('no-such-program', `the program can not be run: ${why}`, { filename });
@@ -16,8 +24,7 @@ export const programOf = async ({ request, workspace }: StagedAttempt): Promise<
   if (filename === '' || clean.startsWith('/') || clean === '..' || clean.startsWith('../')) {
     throw fail('expected a file inside the workspace, or -m');
   }
-  const found = await stat(join(workspace.workspace, clean)).catch(() => undefined);
-  if (!found?.isFile()) throw fail('there is no such file in the workspace');
+  if (!isFile(join(workspace.workspace, clean))) throw fail('there is no such file in the workspace');
   // Python would take a name that begins with a dash for an option.
   return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
 };

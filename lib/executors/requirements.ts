@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Request } from '../model/experiment.ts';
 
@@ -9,11 +9,19 @@ const nameOf = (requirement: string): string | undefined =>
     ?.toLowerCase()
     .replace(/[-_.]+/g, '-');
 
-/** The archives of studioml that the client put into the workspace. */
-export const bundledClients = async (workspace: string): Promise<readonly string[]> => {
-  const names = await readdir(join(workspace, 'dist')).catch(() => []);
-  return names.filter(name => /^studioml-.*\.tar\.gz$/.test(name)).map(name => join(workspace, 'dist', name));
+const namesIn = (directory: string): readonly string[] => {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
 };
+
+/** The archives of studioml that the client put into the workspace. */
+export const bundledClients = (workspace: string): readonly string[] =>
+  namesIn(join(workspace, 'dist'))
+    .filter(name => /^studioml-.*\.tar\.gz$/.test(name))
+    .map(name => join(workspace, 'dist', name));
 
 const editable = /^(?:-e|--editable)[\s=]+/;
 const egg = /#(?:.*&)?egg=([^&\s]+)/;

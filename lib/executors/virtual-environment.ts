@@ -79,11 +79,11 @@ export const createVirtualEnvironmentExecutor = (use: VirtualEnvironmentSettings
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
     const { request, workspace, grant, document, signal, record } = attempt;
-    const program = isOnlyToBuild(request) ? ['-c', 'pass'] : await programOf(attempt);
+    const program = isOnlyToBuild(request) ? ['-c', 'pass'] : programOf(attempt);
     const interpreter = await choose(request.pythonVersion);
     const requirements = requirementsOf(request, {
       workspace: workspace.workspace,
-      bundled: await bundledClients(workspace.workspace),
+      bundled: bundledClients(workspace.workspace),
       hasGpu: grant.gpuUuids.length > 0,
     });
     const shared =

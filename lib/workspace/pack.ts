@@ -140,9 +140,12 @@ const linkOf = (place: BytePath, one: Found): Buffer => {
   }
 };
 
-/** The archive of what was found. */
-async function* archiveOf(directory: BytePath, found: readonly Found[]): AsyncGenerator<Buffer> {
-  const memory = new PieceMemory(Math.min(Math.max(sizeOf(found), leastPieceBytes), pieceBytes));
+/** The archive of what was found, by way of this memory. */
+async function* archiveOf(
+  directory: BytePath,
+  found: readonly Found[],
+  memory = new PieceMemory(Math.min(Math.max(sizeOf(found), leastPieceBytes), pieceBytes)),
+): AsyncGenerator<Buffer> {
   for (const one of found) {
     const place = `${directory}/${one.path}`;
     switch (one.type) {
@@ -176,12 +179,18 @@ async function* piecesOf(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
+/** Of archives that were packed before: new memory would be mapped and cleared for a few kilobytes. */
+let spareMemory: PieceMemory | undefined;
+
 const packSmall = async (
   directory: BytePath,
   found: readonly Found[],
   compression: Compression | undefined,
 ): Promise<Buffer> => {
-  const archive = await whole(archiveOf(directory, found));
+  const memory = spareMemory ?? new PieceMemory(leastPieceBytes);
+  spareMemory = undefined;
+  const archive = await whole(archiveOf(directory, found, memory));
+  spareMemory = memory;
   if (compression?.now && archive.length <= smallFileBytes) return compression.now(archive);
   const encoder = await compression?.encoder();
   return encoder ? whole(encoder(piecesOf(archive))) : archive;

@@ -95,7 +95,7 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
     const startedAtMs = now();
     const { request, workspace, record, document } = attempt;
     const wanted = trustedImage(attempt, use.imageAllow);
-    const program = await programInImage(attempt);
+    const program = programInImage(attempt);
     const { docker } = await use.engine.connect();
     const image = await bring(docker, wanted, attempt, use);
     document.set('container', { image });
