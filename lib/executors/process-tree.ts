@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { tried } from '../flow/tried.ts';
 import { textOf } from '../resources/cgroups/files.ts';
 import { isInGroup, type ControlGroup } from '../resources/cgroups/group.ts';
 import { statusOf, type ProcessStatus } from '../resources/process-status.ts';
@@ -14,13 +15,8 @@ const shortestRoundMs = (): number => Number(textOf('/proc/sys/kernel/pid_max') 
 const mostIds = 500;
 
 /** Undefined for what is not there or not ours. */
-const environmentOf = (pid: number): string | undefined => {
-  try {
-    return readFileSync(`/proc/${String(pid)}/environ`, 'utf8');
-  } catch {
-    return undefined;
-  }
-};
+const environmentOf = (pid: number): string | undefined =>
+  tried(() => readFileSync(`/proc/${String(pid)}/environ`, 'utf8'));
 
 /** What /proc tells about process ids. */
 interface Ids {

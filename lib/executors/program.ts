@@ -1,19 +1,12 @@
 import { statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { AttemptError } from '../errors.ts';
+import { tried } from '../flow/tried.ts';
 import type { StagedAttempt } from '../model/attempt.ts';
 import { deadlineMs } from '../request/effective.ts';
 
 /** The longest that anything may run. Source: spec "Limits and stops". */
 const maxRunMs = 96 * 3_600_000;
-
-const isFile = (path: string): boolean => {
-  try {
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-};
 
 /** argv after the interpreter. Synchronous: it is one look, which takes some microseconds. Errors: `no-such-program`. */
 export const programOf = ({ request, workspace }: StagedAttempt): readonly string[] => {
@@ -24,7 +17,8 @@ export const programOf = ({ request, workspace }: StagedAttempt): readonly strin
   if (filename === '' || clean.startsWith('/') || clean === '..' || clean.startsWith('../')) {
     throw fail('expected a file inside the workspace, or -m');
   }
-  if (!isFile(join(workspace.workspace, clean))) throw fail('there is no such file in the workspace');
+  if (!tried(() => statSync(join(workspace.workspace, clean)))?.isFile())
+    throw fail('there is no such file in the workspace');
   // Python would take a name that begins with a dash for an option.
   return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
 };

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { tried } from '../flow/tried.ts';
 import type { Request } from '../model/experiment.ts';
 
 /** The name of a requirement, as indexes compare it; undefined for options and URLs. Source: PEP 503. */
@@ -9,19 +10,11 @@ const nameOf = (requirement: string): string | undefined =>
     ?.toLowerCase()
     .replace(/[-_.]+/g, '-');
 
-const namesIn = (directory: string): readonly string[] => {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-};
-
 /** The archives of studioml that the client put into the workspace. */
-export const bundledClients = (workspace: string): readonly string[] =>
-  namesIn(join(workspace, 'dist'))
-    .filter(name => /^studioml-.*\.tar\.gz$/.test(name))
-    .map(name => join(workspace, 'dist', name));
+export const bundledClients = (workspace: string): readonly string[] => {
+  const names = tried(() => readdirSync(join(workspace, 'dist'))) ?? [];
+  return names.filter(name => /^studioml-.*\.tar\.gz$/.test(name)).map(name => join(workspace, 'dist', name));
+};
 
 const editable = /^(?:-e|--editable)[\s=]+/;
 const egg = /#(?:.*&)?egg=([^&\s]+)/;

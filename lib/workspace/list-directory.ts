@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { tried } from '../flow/tried.ts';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 import type { TarEntry } from './tar-header.ts';
 
@@ -17,14 +18,6 @@ const typeOf = (stats: Stats): Found['type'] | undefined => {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'directory';
   return stats.isSymbolicLink() ? 'symlink' : undefined;
-};
-
-const tried = <T>(work: () => T): T | undefined => {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
 };
 
 /**

@@ -76,6 +76,11 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
   return reapInTurn({
     queues: subscriptions,
     isOwn: subscription => subscription === own.name,
-    ...{ leaseMs, look, faultOf, account, closing, emit },
+    leaseMs,
+    look,
+    faultOf,
+    account,
+    closing,
+    emit,
   });
 };

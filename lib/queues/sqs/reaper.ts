@@ -124,6 +124,11 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
       return [...queues().keys()];
     },
     isOwn,
-    ...{ leaseMs, look, faultOf, account, closing, emit },
+    leaseMs,
+    look,
+    faultOf,
+    account,
+    closing,
+    emit,
   });
 };
