@@ -41,6 +41,12 @@ export interface HeldLeasesSettings {
   readonly emit: Emit;
 }
 
+/** Who waits for a copy to be held. */
+interface Taker<R> extends PromiseWithResolvers<R> {
+  /** Whether the service has said that it has the copy. */
+  isSent: boolean;
+}
+
 /**
  * Copies of what a runner begins: sent to a place of its own, received there, and from then on held. Dying before a copy is held leaves
  * the original to lapse, uncounted.
@@ -51,7 +57,8 @@ export const createHeldLeases = <M, R>(
 ): HeldLeases<R> => {
   const closing = new AbortController();
   const { signal: closed } = closing;
-  const awaited = new Map<string, PromiseWithResolvers<R>>();
+  const awaited = new Map<string, Taker<R>>();
+  const isAnySent = (): boolean => [...awaited.values()].some(({ isSent }) => isSent);
   /** Copies that nobody waits for any more. */
   const abandoned = new Set<string>();
   let held = 0;
@@ -74,12 +81,15 @@ export const createHeldLeases = <M, R>(
     if (pumping) return;
     pumping = true;
     try {
-      while (awaited.size > 0 && !closed.aborted) {
+      while (isAnySent() && !closed.aborted) {
         for (const copy of await place.receive(closed)) await sort(copy);
       }
     } catch (error) {
-      for (const taker of awaited.values()) taker.reject(error);
-      awaited.clear();
+      for (const [lease, taker] of awaited) {
+        if (!taker.isSent) continue;
+        taker.reject(error);
+        awaited.delete(lease);
+      }
     } finally {
       pumping = false;
     }
@@ -104,11 +114,13 @@ export const createHeldLeases = <M, R>(
         return undefined;
       }
       const lease = `${host}/${randomUUID()}`;
-      const taker = Promise.withResolvers<R>();
+      const taker: Taker<R> = { ...Promise.withResolvers<R>(), isSent: false };
       taker.promise.catch(() => undefined);
+      // Before it is sent: who takes out another one just then may get it before the service has said that it came.
+      awaited.set(lease, taker);
       try {
         await send(lease);
-        awaited.set(lease, taker);
+        taker.isSent = true;
         void pump();
         const receipt = await orAborted(taker.promise, signal);
         held += 1;
