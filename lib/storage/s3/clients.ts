@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import type { Credentials } from '../../model/experiment.ts';
 import type * as Sdk from './sdk.ts';
+import { Sha256 } from './sha256.ts';
 import type { S3Tls } from './tls.ts';
 import { createKeptClients } from '../kept-clients.ts';
 
@@ -94,6 +95,7 @@ const create = async (options: S3ClientOptions): Promise<S3Client> => {
     region,
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     ...(await identity(credentials)),
+    sha256: Sha256,
     requestHandler: { httpAgent, httpsAgent, connectionTimeout: connectMs, socketTimeout: idleMs },
     // The SHA-256 of each body is part of its request's signature, so a server finds damage without a second checksum.
     requestChecksumCalculation: 'WHEN_REQUIRED',
