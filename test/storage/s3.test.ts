@@ -15,6 +15,7 @@ import * as sdk from '../../lib/storage/s3/sdk.ts';
 
 import type { S3Credentials } from '../../lib/storage/s3/clients.ts';
 import { messageOf } from '../../lib/errors.ts';
+import type { ObjectInfo } from '../../lib/storage/object-store.ts';
 import { createS3Store } from '../../lib/storage/s3.ts';
 
 for (const [endpoint, Bucket, host, path] of [
@@ -233,4 +234,41 @@ t.test('a listing that is none is invalid', async t => {
     for await (const { key } of store.list('')) t.fail(key);
   };
   await t.rejects(listing(), { code: 'invalid', message: /no listing/ });
+});
+
+t.test('a listing is read page by page, whatever its server writes keys like', async t => {
+  const asked: URL[] = [];
+  const row = (key: string) =>
+    `<Contents><Key>${key}</Key><Size>7</Size><ETag>&quot;e&quot;</ETag><Owner><ID>o</ID></Owner></Contents>`;
+  const pages = [
+    `<IsTruncated>true</IsTruncated><NextContinuationToken>t&amp;1</NextContinuationToken>${row('a&amp;%20')}`,
+    `<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>${row('p%2Fb+c')}${row('p/&#100;')}`,
+  ];
+  const store = await storeBefore(t, (request, response) => {
+    asked.push(new URL(request.url ?? '', 'http://store'));
+    response.end(`<?xml version="1.0"?>\n<ListBucketResult><Name>b</Name>${pages.shift() ?? ''}</ListBucketResult>`);
+  });
+  const found: ObjectInfo[] = [];
+  for await (const one of store.list('p/')) found.push(one);
+  t.strictSame(
+    found,
+    ['a&%20', 'p/b c', 'p/d'].map(key => ({ key, sizeBytes: 7, etag: '"e"' })),
+  );
+  t.strictSame(
+    asked.map(({ searchParams }) => [searchParams.get('prefix'), searchParams.get('continuation-token')]),
+    [
+      ['p/', null],
+      ['p/', 't&1'],
+    ],
+  );
+});
+
+t.test('a listing that does not get on, or names no object, is invalid', async t => {
+  const listed = async (content: string) => {
+    const store = await storeBefore(t, (_request, response) => response.end(`<Name>b</Name>${content}`));
+    for await (const { key } of store.list('')) t.equal(key, undefined);
+  };
+  const again = '<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>';
+  await t.rejects(listed(again), { code: 'invalid', message: /same page/ });
+  await t.rejects(listed('<Contents><Size>1</Size></Contents>'), { code: 'invalid', message: /without a key/ });
 });

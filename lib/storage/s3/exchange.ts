@@ -5,8 +5,9 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { HttpRequest, HttpResponse } from '@smithy/core/protocols';
 import { addressOf } from './address.ts';
 import type * as Sdk from './sdk.ts';
+import { elementOf } from './xml.ts';
 
-/** What is asked of one object. */
+/** What is asked of one object, or with an empty key of its bucket. */
 export interface ObjectRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   readonly Bucket: string;
@@ -57,18 +58,6 @@ export const signRequest = async (sdk: typeof Sdk, client: S3Client, asked: Obje
   const signingDate = new Date(Date.now() + systemClockOffset);
   return (await (await signer()).sign(new sdk.HttpRequest(request), { ...signing, signingDate })) as HttpRequest;
 };
-
-const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
-
-/** The text of an element of an error document; undefined where it has none. */
-const elementOf = (xml: string, name: string): string | undefined =>
-  new RegExp(`<${name}>([^<]*)</${name}>`)
-    .exec(xml)?.[1]
-    ?.replace(/&(?:#(\d+)|#x([0-9a-f]+)|(\w+));/gi, (whole, decimal?: string, hex?: string, named?: string) => {
-      if (named !== undefined) return entities[named] ?? whole;
-      const code = decimal === undefined ? parseInt(hex ?? '', 16) : Number(decimal);
-      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-    });
 
 /** A reply that is a refusal, as the SDK throws it. Source: S3 API reference, "Error responses". */
 const refused = (statusCode: number, headers: ObjectReply['headers'], said: string): Error =>

@@ -1,6 +1,9 @@
+import { text } from 'node:stream/consumers';
 import { StoreError } from '../../errors.ts';
 import type { ObjectInfo } from '../object-store.ts';
 import type { S3Bucket } from './bucket.ts';
+import { exchange } from './exchange.ts';
+import { contentsOf, elementOf } from './xml.ts';
 
 /** Keys are asked for URL-encoded, since XML can't hold every character. A space comes as `+`. */
 const decoded = (key: string, isEncoded: boolean): string =>
@@ -17,16 +20,27 @@ export async function* listObjects(
   const nonsense = (why: string) => new StoreError('invalid', `list failed: ${why}`, { store, prefix });
   let token: string | undefined;
   do {
-    const input = { Bucket, EncodingType: 'url', Prefix: prefix, ContinuationToken: token } as const;
-    const page = await bucket.call({ operation: 'list', signal, repeatable: true }, (sdk, client, options) =>
-      client.send(new sdk.ListObjectsV2Command(input), options),
+    const query = {
+      'list-type': '2',
+      'encoding-type': 'url',
+      prefix,
+      ...(token === undefined ? {} : { 'continuation-token': token }),
+    };
+    const page = await bucket.call({ operation: 'list', signal, repeatable: true }, async (sdk, client, options) =>
+      text((await exchange(sdk, client, { method: 'GET', Bucket, Key: '', query }, options)).body),
     );
-    if (page.Name === undefined) throw nonsense('the reply is no listing');
-    for (const { Key, Size, ETag } of page.Contents ?? []) {
-      if (Key === undefined) throw nonsense('a row without a key');
-      yield { key: decoded(Key, page.EncodingType === 'url'), sizeBytes: Size ?? 0, etag: ETag };
+    if (elementOf(page, 'Name') === undefined) throw nonsense('the reply is no listing');
+    const isEncoded = elementOf(page, 'EncodingType') === 'url';
+    for (const row of contentsOf(page, 'Contents')) {
+      const key = elementOf(row, 'Key');
+      if (key === undefined) throw nonsense('a row without a key');
+      yield {
+        key: decoded(key, isEncoded),
+        sizeBytes: Number(elementOf(row, 'Size') ?? 0),
+        etag: elementOf(row, 'ETag'),
+      };
     }
-    const next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    const next = elementOf(page, 'IsTruncated') === 'true' ? elementOf(page, 'NextContinuationToken') : undefined;
     if (next !== undefined && next === token) throw nonsense('the same page again');
     token = next;
   } while (token !== undefined);

@@ -1,11 +1,11 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 type Secret = string | ArrayBuffer | ArrayBufferView;
+type Hmac = ReturnType<typeof createHmac>;
+type Hash = ReturnType<typeof createHash>;
 
 const bytesOf = (secret: ArrayBuffer | ArrayBufferView): Buffer =>
-  ArrayBuffer.isView(secret)
-    ? Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength)
-    : Buffer.from(secret);
+  ArrayBuffer.isView(secret) ? Buffer.from(secret.buffer, secret.byteOffset, secret.byteLength) : Buffer.from(secret);
 
 /** Node makes and catches two errors for each key that comes as bytes, before it takes it: several times the work of the HMAC. */
 const hmacOf = (secret: Secret): Hmac =>
