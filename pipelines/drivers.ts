@@ -265,7 +265,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       ledger.cards.close();
       await environments.close();
       await spares.close();
-      confinement.groups.close();
+      await confinement.groups.close();
       await closeS3();
     },
   };

@@ -97,7 +97,7 @@ const limits: Check = {
   name: 'limits',
   run: async ({ memoryLimit }) => {
     const groups = await openControlGroups({ endLeftovers: false });
-    groups.close();
+    await groups.close();
     const { memory, processes, members } = groups.enforced;
     const held = [
       ['memory', memory],

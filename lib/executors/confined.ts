@@ -1,16 +1,18 @@
 import type { Command, PreparedAttempt, ReadyAttempt, Run } from '../model/attempt.ts';
 import type { Emit } from '../telemetry/events.ts';
-import { createConfinement, type ConfinementSettings } from './confinement.ts';
+import { createConfinement } from './confinement.ts';
 import { markerOf } from './experiment-env.ts';
 import { createLauncher, type Launcher } from './launcher.ts';
 import { startProcess } from './process.ts';
 import { longestRunMs } from './program.ts';
 import { commandAs, handOver, type RunAs } from './run-as.ts';
 import { createSpareShells } from './spare-shells.ts';
+import type { Watch } from './watch.ts';
+import type { ControlGroups } from '../resources/cgroups/control-groups.ts';
 
 export interface ConfinedSettings {
-  /** Control groups and the watch. */
-  readonly confinement: ConfinementSettings;
+  /** What experiments are held in, and who looks at them. */
+  readonly confinement: { readonly groups: ControlGroups; readonly watch: Watch };
   /** MEMORY_LIMIT */
   readonly memoryLimit: 'soft' | 'hard';
   readonly terminationGraceMs: number;
@@ -46,13 +48,14 @@ const mostProcesses = (cores: number): number => 1024 + 256 * cores;
 /** How experiments of this machine are started, held within their limits and ended, whatever makes their program. */
 export const createConfined = (use: ConfinedSettings): Confined => {
   const { runAs, emit } = use;
-  const shells = createSpareShells(use);
+  const { groups, watch } = use.confinement;
+  const shells = createSpareShells({ ...use, groups });
 
   const launcherFor = (attempt: PreparedAttempt): Launcher => {
     const { record, grant, workspace } = attempt;
     const { cores, memoryBytes, diskBytes } = grant.amounts;
-    const confinement = createConfinement(use.confinement, {
-      name: markerOf(attempt),
+    const { shell, group } = shells.take();
+    const confinement = createConfinement(watch, group, {
       memoryBytes,
       isCeiling: use.memoryLimit === 'hard',
       diskBytes,
@@ -63,7 +66,7 @@ export const createConfined = (use: ConfinedSettings): Confined => {
         emit('memory-overdrawn', { askedBytes: memoryBytes, usedBytes }, record);
       },
     });
-    return createLauncher(shells.take(), confinement);
+    return createLauncher(shell, confinement);
   };
 
   return {

@@ -1,13 +1,10 @@
 import type { Exceeded, Usage } from '../model/outcome.ts';
 import type { ControlGroup } from '../resources/cgroups/group.ts';
-import type { ControlGroups } from '../resources/cgroups/control-groups.ts';
 import { sleep } from '../flow/wait.ts';
 import type { RunWatch, Watch } from './watch.ts';
 
 /** What an experiment may use, and who hears of it. */
 export interface Limits {
-  /** Of the group; no other run has it. */
-  readonly name: string;
   /** Asked for; 0: nothing was. */
   readonly memoryBytes: number;
   /** Whether that is a ceiling (MEMORY_LIMIT). */
@@ -30,18 +27,16 @@ export interface Confinement {
   end(): Promise<{ readonly usage: Usage; readonly refusedStarts: number; readonly outOfMemory?: Exceeded }>;
 }
 
-export interface ConfinementSettings {
-  readonly groups: ControlGroups;
-  readonly watch: Watch;
-}
-
 const removePatienceMs = 1000;
 
-/** Make what holds one run: a control group where one can be had, and the watch. */
-export const createConfinement = ({ groups, watch }: ConfinementSettings, limits: Limits): Confinement => {
+/**
+ * Make what holds one run: its control group and the watch.
+ * @param group undefined: none could be had
+ */
+export const createConfinement = (watch: Watch, group: ControlGroup | undefined, limits: Limits): Confinement => {
   const { memoryBytes, isCeiling } = limits;
   const ceilingBytes = isCeiling && memoryBytes > 0 ? memoryBytes : undefined;
-  const group = groups.create(limits.name, {
+  group?.limit({
     memoryBytes: ceilingBytes,
     processes: limits.processes,
     ...(limits.cores === undefined ? {} : { cores: limits.cores }),

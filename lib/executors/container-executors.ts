@@ -7,7 +7,7 @@ import { createApptainerExecutor } from './apptainer.ts';
 import { createDockerExecutor, removeAbandoned } from './docker/docker.ts';
 import { createEngine } from './docker/engine.ts';
 import { createContainerJournal } from './docker/journal.ts';
-import type { ConfinementSettings } from './confinement.ts';
+import type { ConfinedSettings } from './confined.ts';
 import type { Executor } from './executor.ts';
 import type { RunAs } from './run-as.ts';
 import { findExecutable } from '../resources/find-executable.ts';
@@ -20,7 +20,7 @@ export interface ContainerSettings {
   readonly containerPids: number;
   readonly experimentEnv: readonly string[];
   readonly terminationGraceMs: number;
-  readonly confinement: ConfinementSettings;
+  readonly confinement: ConfinedSettings['confinement'];
   readonly memoryLimit: 'soft' | 'hard';
   readonly runAs: RunAs | undefined;
   /** STUDIOML_HOME */

@@ -1,14 +1,10 @@
 import { accessSync, constants } from 'node:fs';
 import type { Command } from '../model/attempt.ts';
-import { textOf } from '../resources/cgroups/files.ts';
 import type { Confinement } from './confinement.ts';
-import { becomeScript, confineScript } from './launch-script.ts';
+import { becomeScript } from './launch-script.ts';
 import type { Shell } from './shells.ts';
 
-/**
- * A process that waits within the limits of a run to become its program: moving it into control groups takes some milliseconds, in
- * which the artifacts are still on their way.
- */
+/** A process that waits within the limits of a run to become its program. */
 export interface Launcher {
   readonly shell: Shell;
   readonly confinement: Confinement;
@@ -23,18 +19,9 @@ export interface Launcher {
   discard(): void;
 }
 
-/** When memory is short the kernel looks for the highest score first: an experiment's is above the runner's. */
-const scoreAbove = 500;
-const highestScore = 1000;
-const scoreOfExperiments = (): number => {
-  const own = Number(textOf('/proc/self/oom_score_adj').trim() || '0');
-  return Math.min(highestScore, Math.max(0, own) + scoreAbove);
-};
-
-/** Let a shell join the groups of a run, and wait. */
+/** @param shell in the group of the confinement */
 export const createLauncher = (shell: Shell, confinement: Confinement): Launcher => {
   const { stdin, stdout, stderr } = shell;
-  stdin.write(confineScript(scoreOfExperiments(), confinement.group?.joins ?? []));
   let isOver = false;
   return {
     shell,

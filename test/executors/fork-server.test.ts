@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { createForkServer, forksWith, type ForkServer } from '../../lib/executors/fork-server.ts';
 import { chooseInterpreter, findInterpreters } from '../../lib/executors/interpreters.ts';
 import { startShell, type Shell } from '../../lib/executors/shells.ts';
-import { createSpareShells } from '../../lib/executors/spare-shells.ts';
 import { statusOf } from '../../lib/resources/process-status.ts';
-import { eventually } from '../helpers/eventually.ts';
 
 const python = forksWith(chooseInterpreter(await findInterpreters(), '3'));
 assert.ok(python, 'a Python of version 3.8 or newer is needed');
@@ -126,69 +124,4 @@ t.test('it serves where os.posix_spawn is', t => {
   const one = (version: string) => forksWith({ path: '/python', version, hasPip: true });
   t.strictSame([one('3.7.17'), one('3.8.0'), one('3.13.1')], [undefined, '/python', '/python']);
   t.end();
-});
-
-const spareScene = (t: Test, pythons: readonly (string | undefined)[]) => {
-  let asked = 0;
-  const spares = createSpareShells({ now: Date.now, python: async () => pythons[asked++] });
-  const shells: Shell[] = [];
-  const take = (): Shell => {
-    const shell = spares.take();
-    shells.push(shell);
-    return shell;
-  };
-  t.teardown(() => {
-    for (const { stdin } of shells) stdin.destroy();
-  });
-  return { spares, take, asked: () => asked };
-};
-const end = async (shell: Shell) => {
-  shell.stdin.end();
-  await shell.ended;
-};
-
-t.test('shells stand by, started by the fork server', async t => {
-  const { spares, take } = spareScene(t, [python]);
-  const first = take();
-  t.equal(first.parent, process.pid, 'none stood by');
-  spares.refill();
-  await eventually(async () => {
-    const shell = take();
-    spares.refill();
-    await end(shell);
-    assert.notEqual(shell.parent, process.pid);
-  });
-  await end(first);
-});
-
-t.test('a fork server that went is replaced, one that never started a shell is not', async t => {
-  const { spares, take, asked } = spareScene(t, [python, '/bin/true', python]);
-  const fromServer = async () => {
-    const shell = take();
-    spares.refill();
-    await end(shell);
-    return shell.parent;
-  };
-  let parent = process.pid;
-  await eventually(async () => assert.notEqual((parent = await fromServer()), process.pid));
-  process.kill(parent, 'SIGKILL');
-  await eventually(async () => {
-    await fromServer();
-    assert.equal(asked(), 2);
-  });
-  await eventually(async () => assert.equal(await fromServer(), process.pid));
-  for (let n = 0; n < 5; n++) t.equal(await fromServer(), process.pid);
-  t.equal(asked(), 2);
-});
-
-t.test('without a Python this process starts the shells', async t => {
-  const { spares, take, asked } = spareScene(t, [undefined]);
-  for (let n = 0; n < 3; n++) {
-    spares.refill();
-    await new Promise(resolve => setTimeout(resolve, 20));
-    const shell = take();
-    t.equal(shell.parent, process.pid);
-    await end(shell);
-  }
-  t.equal(asked(), 1);
 });

@@ -6,10 +6,11 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createConfinement, type Limits } from '../../lib/executors/confinement.ts';
-import { createLauncher } from '../../lib/executors/launcher.ts';
+import { inGroup } from '../../lib/executors/grouped-shell.ts';
+import { createLauncher, type Launcher } from '../../lib/executors/launcher.ts';
 import { startProcess } from '../../lib/executors/process.ts';
 import { startShell } from '../../lib/executors/shells.ts';
-import { createWatch } from '../../lib/executors/watch.ts';
+import { createWatch, type Watch } from '../../lib/executors/watch.ts';
 import type { Run } from '../../lib/model/attempt.ts';
 import { noControlGroups, openControlGroups, type ControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -18,9 +19,7 @@ import { isAlive, livingWith } from '../helpers/process-life.ts';
 const programs = join(import.meta.dirname, '../../fixtures/experiments');
 const mb = 1e6;
 const opened = await openControlGroups();
-t.teardown(() => {
-  opened.close();
-});
+t.teardown(() => opened.close());
 
 interface Machine {
   readonly groups: ControlGroups;
@@ -36,25 +35,24 @@ const placeOf = (t: Test): string => {
   return place;
 };
 
+const noLimits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
+
+const launcherIn = (
+  groups: ControlGroups,
+  watch: Watch,
+  limits: Partial<Limits> & Pick<Limits, 'directory'>,
+): Launcher => {
+  const { shell, group } = inGroup(startShell(Date.now), groups);
+  return createLauncher(shell, createConfinement(watch, group, { ...noLimits, ...limits }));
+};
+
 const start = async (t: Test, { groups, availableBytes }: Machine, program: string, limits: Partial<Limits> = {}) => {
   const watch = createWatch({
     availableBytes: () => Promise.resolve(availableBytes?.() ?? Infinity),
     reserveBytes: 100 * mb,
   });
   const name = `test-${randomUUID()}`;
-  const confinement = createConfinement(
-    { groups, watch },
-    {
-      name,
-      memoryBytes: 0,
-      isCeiling: false,
-      diskBytes: 0,
-      directory: placeOf(t),
-      processes: 40,
-      onOverdrawn: () => undefined,
-      ...limits,
-    },
-  );
+  const launcher = launcherIn(groups, watch, { directory: placeOf(t), ...limits });
   const kill = new AbortController();
   const marker = `STUDIOML_EXPERIMENT=${name}`;
   const env = { PATH: process.env['PATH'] ?? '', STUDIOML_EXPERIMENT: name };
@@ -65,13 +63,13 @@ const start = async (t: Test, { groups, availableBytes }: Machine, program: stri
     graceMs: 500,
     kill: kill.signal,
     marker,
-    launcher: createLauncher(startShell(Date.now), confinement),
+    launcher,
   });
   t.teardown(async () => {
     kill.abort();
     await run.exit;
   });
-  return { run, name, joins: confinement.group?.joins ?? [] };
+  return { run, name, joins: launcher.confinement.group?.joins ?? [] };
 };
 const drained = async (run: Run) => {
   const [out, err, exit] = await Promise.all([text(run.stdout), text(run.stderr), run.exit]);
@@ -161,15 +159,10 @@ t.test(
 
 t.test('variables whose names no shell could write arrive too', async t => {
   const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
-  const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
-  const confinement = createConfinement(
-    { groups: opened, watch },
-    { name: 'odd', directory: t.testdir({}), ...limits },
-  );
   const env = { 'odd.name': "it's $HOME", PLAIN: 'x y' };
   const command = { file: '/usr/bin/env', args: [], cwd: '/', env };
   const signal = new AbortController().signal;
-  const launcher = createLauncher(startShell(Date.now), confinement);
+  const launcher = launcherIn(opened, watch, { directory: t.testdir({}) });
   const run = await startProcess(command, { signal, graceMs: 0, marker: 'PLAIN=x y', launcher });
   const { out } = await drained(run);
   t.match(out, "odd.name=it's $HOME\n");
@@ -178,33 +171,25 @@ t.test('variables whose names no shell could write arrive too', async t => {
 
 t.test('who waits to become a program ends without a trace when it is not needed', async t => {
   const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
-  const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
-  const name = `unneeded-${randomUUID()}`;
-  const confinement = createConfinement({ groups: opened, watch }, { name, directory: t.testdir({}), ...limits });
-  const launcher = createLauncher(startShell(Date.now), confinement);
+  const launcher = launcherIn(opened, watch, { directory: t.testdir({}) });
   t.ok(launcher.isWaiting);
   launcher.discard();
   t.notOk(launcher.isWaiting);
   await eventually(() => {
     assert.ok(!isAlive(launcher.shell.pid ?? 0));
-    assert.ok(!confinement.group?.joins.some(existsSync));
+    assert.ok(!launcher.confinement.group?.joins.some(existsSync));
   });
 });
 
 t.test('a program that is not there leaves no control group', async t => {
   const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
-  const limits = { memoryBytes: 0, isCeiling: false, diskBytes: 0, processes: 40, onOverdrawn: () => undefined };
-  const confinement = createConfinement(
-    { groups: opened, watch },
-    { name: 'none', directory: t.testdir({}), ...limits },
-  );
   const command = { file: '/nowhere/python', args: [], cwd: '/', env: {} };
   const signal = new AbortController().signal;
-  const launcher = createLauncher(startShell(Date.now), confinement);
+  const launcher = launcherIn(opened, watch, { directory: t.testdir({}) });
   await t.rejects(startProcess(command, { signal, graceMs: 0, marker: 'X=y', launcher }), {
     code: 'no-such-program',
   });
   await eventually(() => {
-    assert.ok(!confinement.group?.joins.some(existsSync));
+    assert.ok(!launcher.confinement.group?.joins.some(existsSync));
   });
 });

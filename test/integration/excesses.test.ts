@@ -13,7 +13,7 @@ const disk: Expected = { cause: 'out-of-disk', failure: { limit_bytes: 20_000_00
 
 t.test('each program that takes too much is told by what it took', { timeout: 110_000 }, async t => {
   const groups = await openControlGroups({ endLeftovers: false });
-  groups.close();
+  await groups.close();
   await judge(t, new PipelineScene(t, { MEMORY_LIMIT: 'hard', MAX_CORES: '6' }), {
     'too-much-memory': memory,
     'holds-memory': memory,

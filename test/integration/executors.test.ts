@@ -38,9 +38,7 @@ const python: Programs = {
 executorContract(t, 'virtual environment', async t => {
   const { home, shared } = settings(t);
   const groups = await openControlGroups({ endLeftovers: false });
-  t.teardown(() => {
-    groups.close();
-  });
+  t.teardown(() => groups.close());
   const directory = join(home, 'environments');
   const environments = createEnvironments({
     directory,

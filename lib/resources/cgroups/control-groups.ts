@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
 import { isOfLiving, ownProcess } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
-import { createGroup, groupPrefix, type ControlGroup, type GroupLimits } from './group.ts';
+import { createGroup, groupPrefix, type ControlGroup } from './group.ts';
 import { hierarchiesOf } from './hierarchies.ts';
 import { openPlaces, type Duty, type Place } from './places.ts';
 
@@ -15,9 +15,9 @@ export interface ControlGroups {
   /** Processes of runners that died, ended at the start. */
   readonly endedLeftovers: number;
   /** A group for one experiment; undefined where none can be had. */
-  create(name: string, limits: GroupLimits): ControlGroup | undefined;
-  /** Let go of the runner's own groups. */
-  close(): void;
+  create(): ControlGroup | undefined;
+  /** Let go of the runner's own groups. What still stands by in one is ended. */
+  close(): Promise<void>;
 }
 
 let opened = 0;
@@ -28,9 +28,8 @@ const ownName = (): string => `${groupPrefix}.${ownProcess}~${String(++opened)}`
 const isOfDeadRunner = (name: string): boolean =>
   name.startsWith(`${groupPrefix}.`) && !isOfLiving(name.slice(groupPrefix.length + 1), Date.now());
 
-/** End what runners left that died, and remove their groups. What can't be removed yet waits for the next start. */
-const removeLeftovers = async (parents: readonly string[]): Promise<number> => {
-  const left = parents.flatMap(childrenOf).filter(path => isOfDeadRunner(basename(path)));
+/** End what is in the groups of a runner, and remove them; the processes that it were. What can't be removed yet waits for the next start. */
+const removeGroups = async (left: readonly string[]): Promise<ReadonlySet<number>> => {
   const ended = new Set<number>();
   for (let again = 0; again < 20 && left.some(path => !removed(path)); again += 1) {
     for (const path of left) {
@@ -47,7 +46,13 @@ const removeLeftovers = async (parents: readonly string[]): Promise<number> => {
     }
     await sleep(10);
   }
-  return ended.size;
+  return ended;
+};
+
+/** The same for runners that died. */
+const removeLeftovers = async (parents: readonly string[]): Promise<number> => {
+  const left = parents.flatMap(childrenOf).filter(path => isOfDeadRunner(basename(path)));
+  return (await removeGroups(left)).size;
 };
 
 /** Whether a process can join: permissions of files don't tell, for it takes those of the groups above as well. */
@@ -55,7 +60,7 @@ const canJoin = async (places: readonly Place[]): Promise<boolean> => {
   const script = 'for file; do echo 0 > "$file" || exit 1; done';
   const files = places.map(({ path }) => join(path, 'probe', 'cgroup.procs'));
   try {
-    const probe = createGroup(places, 'probe', { processes: 16 });
+    const probe = createGroup(places, 'probe');
     await promisify(execFile)('/bin/sh', ['-c', script, 'sh', ...files]);
     return probe.remove();
   } catch {
@@ -70,7 +75,7 @@ export const noControlGroups: ControlGroups = {
   enforced: {},
   endedLeftovers: 0,
   create: () => undefined,
-  close: () => undefined,
+  close: () => Promise.resolve(),
 };
 
 /**
@@ -83,20 +88,21 @@ export const openControlGroups = async ({ endLeftovers = true } = {}): Promise<C
   const parents = [...new Set(hierarchies.map(({ own }) => own))];
   const endedLeftovers = endLeftovers ? await removeLeftovers(parents) : 0;
   const places = openPlaces(hierarchies, ownName());
-  const close = () => {
-    for (const { path } of places) removed(path);
+  const close = async () => {
+    await removeGroups(places.map(({ path }) => path));
   };
   if (places.length === 0) return { ...noControlGroups, endedLeftovers };
   if (!(await canJoin(places))) {
-    close();
+    await close();
     return { ...noControlGroups, endedLeftovers };
   }
+  let created = 0;
   return {
     enforced: Object.fromEntries(places.flatMap(({ version, duties }) => duties.map(duty => [duty, version]))),
     endedLeftovers,
-    create: (name, limits) => {
+    create: () => {
       try {
-        return createGroup(places, name, limits);
+        return createGroup(places, String(created++));
       } catch {
         return undefined;
       }

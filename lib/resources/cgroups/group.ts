@@ -27,8 +27,13 @@ export interface GroupUsage {
 
 /** The control group of one experiment: one directory in each tree that is needed. Calls are synchronous and never throw. */
 export interface ControlGroup {
-  /** Files that a process writes `0` to in order to join. */
+  /**
+   * Files that a process writes `0` to in order to join. The kernel waits for each of its processors before it lets one join: up to a
+   * dozen milliseconds, where nobody has joined a group just before.
+   */
   readonly joins: readonly string[];
+  /** What it may use from now on; nothing limits a new one. */
+  limit(limits: GroupLimits): void;
   /** Whether memory can be limited and is told. */
   readonly controlsMemory: boolean;
   /** Who is in it, dead ones left out. */
@@ -72,10 +77,11 @@ const killFrozen = (path: string): void => {
 
 /**
  * Make the group of one experiment below the runner's places.
+ * @param name no other group there has it
  * Errors: those of mkdir.
  * Source: the kernel's admin-guide/cgroup-v2 and cgroup-v1/memory, pids, freezer-subsystem.
  */
-export const createGroup = (places: readonly Place[], name: string, limits: GroupLimits): ControlGroup => {
+export const createGroup = (places: readonly Place[], name: string): ControlGroup => {
   const parts = places.map(({ version, path, duties }) => ({ version, path: join(path, name), duties }));
   for (const { path } of parts) mkdirSync(path);
   const partFor = (duty: Duty) => parts.find(({ duties }) => duties.includes(duty));
@@ -86,23 +92,24 @@ export const createGroup = (places: readonly Place[], name: string, limits: Grou
     partFor('members'),
   ];
   const memoryFile = (v1: string, v2: string) => memory && join(memory.path, memory.version === 1 ? v1 : v2);
-  if (memory && limits.memoryBytes !== undefined) {
-    wrote(join(memory.path, memory.version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), limits.memoryBytes);
-    // Swap would let it go on beyond its memory, at a crawl.
-    if (memory.version === 1) wrote(join(memory.path, 'memory.memsw.limit_in_bytes'), limits.memoryBytes);
-    else wrote(join(memory.path, 'memory.swap.max'), 0);
-  }
   if (memory?.version === 2) wrote(join(memory.path, 'memory.oom.group'), 1);
   const pidsMax = processes && join(processes.path, 'pids.max');
-  if (pidsMax) wrote(pidsMax, limits.processes);
   const share = partFor('share');
-  const cores = limits.cores ?? 1;
-  if (share?.version === 1) wrote(join(share.path, 'cpu.shares'), Math.round(cores * sharesPerCore));
-  if (share?.version === 2)
-    wrote(join(share.path, 'cpu.weight'), Math.min(mostWeight, Math.round(cores * weightPerCore)));
 
   return {
     joins: parts.map(({ path }) => join(path, 'cgroup.procs')),
+    limit: ({ memoryBytes, processes: most, cores = 1 }) => {
+      if (memory && memoryBytes !== undefined) {
+        wrote(join(memory.path, memory.version === 1 ? 'memory.limit_in_bytes' : 'memory.max'), memoryBytes);
+        // Swap would let it go on beyond its memory, at a crawl.
+        if (memory.version === 1) wrote(join(memory.path, 'memory.memsw.limit_in_bytes'), memoryBytes);
+        else wrote(join(memory.path, 'memory.swap.max'), 0);
+      }
+      if (pidsMax) wrote(pidsMax, most);
+      if (share?.version === 1) wrote(join(share.path, 'cpu.shares'), Math.round(cores * sharesPerCore));
+      if (share?.version === 2)
+        wrote(join(share.path, 'cpu.weight'), Math.min(mostWeight, Math.round(cores * weightPerCore)));
+    },
     controlsMemory: memory !== undefined,
     members: () => (members ? membersOf(members.path) : []),
     kill: () => {

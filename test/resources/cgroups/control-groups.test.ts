@@ -1,16 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { openControlGroups, shortcomings } from '../../../lib/resources/cgroups/control-groups.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { isAlive } from '../../helpers/process-life.ts';
 
 const here = await openControlGroups({ endLeftovers: false });
-t.teardown(() => {
-  here.close();
-});
+t.teardown(() => here.close());
 const options = here.enforced.members ? {} : { skip: 'this machine lets nobody make control groups' };
 
 /** A runner that starts one program in a group of its own. Out: both process ids, and where the program joined. */
@@ -20,7 +18,7 @@ const runnerWithChild = async (t: Test) => {
     import { spawn } from 'node:child_process';
     import { openControlGroups } from ${JSON.stringify(module)};
     const groups = await openControlGroups({ endLeftovers: false });
-    const { joins } = groups.create('one', { processes: 10 });
+    const { joins } = groups.create();
     const script = 'for file; do echo 0 > "$file"; done; exec sleep 600';
     const child = spawn('/bin/sh', ['-c', script, 'sh', ...joins], { detached: true, stdio: 'ignore', env: {} });
     console.log(JSON.stringify({ pid: child.pid, joins }));
@@ -48,13 +46,27 @@ t.test('what a runner left that was killed is ended by the next one, and nothing
   t.notOk(dead.joins.some(existsSync), 'its groups are gone');
   t.ok(isAlive(living.pid), 'a runner that lives keeps its own');
   t.ok(living.joins.every(existsSync));
-  next.close();
+  await next.close();
 
   living.runner.kill('SIGKILL');
   await once(living.runner, 'exit');
   const last = await openControlGroups();
   t.notOk(living.joins.some(existsSync));
-  last.close();
+  await last.close();
+});
+
+t.test('what stands by in a group ends when the runner lets go of it', options, async t => {
+  const groups = await openControlGroups({ endLeftovers: false });
+  const joins = groups.create()?.joins ?? [];
+  const script = 'for file; do echo 0 > "$file"; done; exec sleep 600';
+  const child = spawn('/bin/sh', ['-c', script, 'sh', ...joins], { stdio: 'ignore', env: {} });
+  const ended = once(child, 'exit');
+  await eventually(() => {
+    assert.ok(joins.every(file => readFileSync(file, 'utf8') === `${String(child.pid)}\n`));
+  });
+  await groups.close();
+  t.strictSame(await ended, [null, 'SIGKILL']);
+  t.notOk(joins.some(existsSync));
 });
 
 t.test('what is not left to the kernel is said', t => {

@@ -60,7 +60,8 @@ t.test('version 1 alone: one directory for each controller', t => {
 t.test('what a group of version 2 tells is read in its words', t => {
   const root = t.testdir({});
   const place = { version: 2, path: root, duties: ['memory', 'processes', 'cpu', 'members'] } as const;
-  const group = createGroup([place], 'x', { memoryBytes: 1000, processes: 5 });
+  const group = createGroup([place], 'x');
+  group.limit({ memoryBytes: 1000, processes: 5 });
   t.strictSame(group.joins, [join(root, 'x', 'cgroup.procs')]);
   t.ok(group.controlsMemory);
   t.strictSame([group.members(), group.memoryBytes(), group.outOfMemoryKills()], [[], undefined, 0]);
