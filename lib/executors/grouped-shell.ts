@@ -4,7 +4,7 @@ import type { ControlGroup } from '../resources/cgroups/group.ts';
 import { confineScript } from './launch-script.ts';
 import type { Shell } from './shells.ts';
 
-/** A shell in a control group of its own, where one can be had, and in nobody's else. */
+/** A shell in a control group of its own, where one can be had. */
 export interface GroupedShell {
   readonly shell: Shell;
   readonly group: ControlGroup | undefined;

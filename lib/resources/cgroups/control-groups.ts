@@ -28,7 +28,7 @@ const ownName = (): string => `${groupPrefix}.${ownProcess}~${String(++opened)}`
 const isOfDeadRunner = (name: string): boolean =>
   name.startsWith(`${groupPrefix}.`) && !isOfLiving(name.slice(groupPrefix.length + 1), Date.now());
 
-/** End what is in the groups of a runner, and remove them; the processes that it were. What can't be removed yet waits for the next start. */
+/** End what is in groups of runners, and remove them; the processes that were in them. What can't be removed yet waits for the next start. */
 const removeGroups = async (left: readonly string[]): Promise<ReadonlySet<number>> => {
   const ended = new Set<number>();
   for (let again = 0; again < 20 && left.some(path => !removed(path)); again += 1) {
