@@ -44,7 +44,7 @@ t.test('the Node that npm installed beside it is taken, arguments come through a
   node('node_modules/.bin/node', '24.1.0');
   t.match(await run(runner, ['serve', '--queue-match=a b', ''], env()), {
     code: 0,
-    stdout: `24.1.0 --max-semi-space-size=4 ${main} serve --queue-match=a b \n`,
+    stdout: `24.1.0 --max-semi-space-size=8 ${main} serve --queue-match=a b \n`,
   });
 });
 
