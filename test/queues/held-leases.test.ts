@@ -54,13 +54,19 @@ const slowSend = () => {
   };
 };
 
-t.test('a copy may come before the service has answered that it has it', async t => {
+/** One copy is there and looked for while another one is sent. */
+const oneLooksOneSends = async (t: Test) => {
   const { leases, look } = openPlace(t);
   const [first, second] = [slowSend(), slowSend()];
   const firstHeld = leases.move(first.send, never);
   first.answer();
   const underWay = await look();
   const secondHeld = leases.move(second.send, never);
+  return { leases, look, first, second, firstHeld, secondHeld, underWay };
+};
+
+t.test('a copy may come before the service has answered that it has it', async t => {
+  const { leases, look, first, second, firstHeld, secondHeld, underWay } = await oneLooksOneSends(t);
   underWay.resolve([await second.lease]);
   const next = await look();
   second.answer();
@@ -74,12 +80,7 @@ t.test('a copy may come before the service has answered that it has it', async t
 });
 
 t.test('a look that fails is told to those whose copies are there, not to those who still send', async t => {
-  const { leases, look } = openPlace(t);
-  const [first, second] = [slowSend(), slowSend()];
-  const firstHeld = leases.move(first.send, never);
-  first.answer();
-  const underWay = await look();
-  const secondHeld = leases.move(second.send, never);
+  const { leases, look, first, second, firstHeld, secondHeld, underWay } = await oneLooksOneSends(t);
   const lease = await second.lease;
   underWay.reject(new Error('the service is away'));
   await t.rejects(firstHeld, { message: 'the service is away' });
