@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What becomes of one request: `pass`, or a fault. */
 export type Fault =
@@ -21,7 +22,9 @@ export type Fault =
   /** After so many bytes of the reply's body nothing more comes. */
   | { readonly stallAfterBytes: number }
   /** One bit of the reply's body is another one. */
-  | { readonly flipByte: number };
+  | { readonly flipByte: number }
+  /** The reply's body comes no faster. */
+  | { readonly bytesPerSecond: number };
 
 export interface FaultProxy {
   readonly endpoint: string;
@@ -48,6 +51,10 @@ const cutter = (fault: Exclude<Fault, string>, response: ServerResponse): Transf
         response.write(chunk.subarray(0, fault.cutAfterBytes - from), () => response.socket?.resetAndDestroy());
       } else if ('stallAfterBytes' in fault && passed > fault.stallAfterBytes) {
         this.push(chunk.subarray(0, fault.stallAfterBytes - from));
+      } else if ('bytesPerSecond' in fault) {
+        void sleep((chunk.length / fault.bytesPerSecond) * 1000).then(() => {
+          done(null, chunk);
+        });
       } else done(null, chunk);
     },
   });

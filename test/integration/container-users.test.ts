@@ -8,6 +8,7 @@ import Docker from 'dockerode';
 import t, { type Test } from 'tap';
 import { takeOver } from '../../lib/executors/docker/owner.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { startFaultProxy } from '../helpers/fault-proxy.ts';
 import { PipelineScene, type SceneRequest } from '../helpers/pipeline-scene.ts';
 import { printedIn } from '../helpers/printed.ts';
 import { jsonLines, runCommand } from '../helpers/run-command.ts';
@@ -76,14 +77,20 @@ t.test('a pull tells how far it is; the engine is told of by runner check', { ti
     rmSync(directory, { recursive: true, force: true });
   });
   // Another layer than any that the engine has.
-  const name = `${registry}/large-${randomBytes(4).toString('hex')}:1`;
+  const image = `large-${randomBytes(4).toString('hex')}:1`;
+  const pushed = `${registry}/${image}`;
   writeFileSync(join(directory, 'noise'), randomBytes(8 * 2 ** 20));
   writeFileSync(join(directory, 'Dockerfile'), 'FROM busybox:local\nCOPY noise /noise\n');
   const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: directory, DOCKER_BUILDKIT: '0' };
   const docker = (...args: string[]) => execFileSync('docker', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  docker('build', '-q', '-t', name, directory);
-  docker('push', '-q', name);
-  docker('rmi', name);
+  docker('build', '-q', '-t', pushed, directory);
+  docker('push', '-q', pushed);
+  docker('rmi', pushed);
+  // The engine passes on no numbers of a layer that comes quicker than it tells of.
+  const slow = await startFaultProxy(`http://${registry}`);
+  t.teardown(() => slow.close());
+  slow.decide = () => ({ bytesPerSecond: 4 * 2 ** 20 });
+  const name = `${new URL(slow.endpoint).host}/${image}`;
   const { it, run } = scene(t, host);
   t.match(await run('echo it ran', name), { settled: { cause: 'completed' }, printed: 'it ran' });
   const pulls = it.runner.events.filter(({ event }) => event === 'image-pulling');
