@@ -1,3 +1,4 @@
+import { PrefixTree } from './prefix-tree.ts';
 import { spellingsOf } from './spellings.ts';
 
 /** Shorter values are not searched for: replacing them would destroy what is written. */
@@ -5,46 +6,42 @@ export const minSecretBytes = 8;
 
 /** Takes secrets out of free text. */
 export interface Redactor {
-  /** Learn a secret. Returns what forgets it again; the same secret may be learned more than once. */
+  /** Learn a secret, at a cost that does not depend on how many are known. Returns what forgets it again; the same secret may be learned more than once. */
   readonly add: (secret: string) => () => void;
-  /** The text with every known secret replaced. Costs nothing while none is known. */
+  /** The text with every known secret replaced: in time that its length sets, not the number of secrets. */
   readonly redact: (text: string) => string;
 }
 
 /** Stands where a secret stood. */
 export const replacement = '[redacted]';
+const stand = Buffer.from(replacement);
 
 /** A redactor that knows no secrets yet. */
 export const createRedactor = (): Redactor => {
-  const uses = new Map<string, number>();
-  // Longest first: a secret that contains another must go as a whole.
-  let needles: readonly string[] = [];
-  const renew = () => {
-    needles = [...new Set([...uses.keys()].flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
-  };
+  const known = new PrefixTree();
   return {
     add: secret => {
       if (Buffer.byteLength(secret) < minSecretBytes) return () => undefined;
-      const before = uses.get(secret) ?? 0;
-      uses.set(secret, before + 1);
-      if (before === 0) renew();
-      let known = true;
+      let spellings = spellingsOf(secret).map(text => Buffer.from(text));
+      for (const spelling of spellings) known.add(spelling);
       return () => {
-        if (!known) return;
-        known = false;
-        const left = (uses.get(secret) ?? 1) - 1;
-        if (left > 0) {
-          uses.set(secret, left);
-          return;
-        }
-        uses.delete(secret);
-        renew();
+        for (const spelling of spellings) known.delete(spelling);
+        spellings = [];
       };
     },
     redact: text => {
-      let clean = text;
-      for (const needle of needles) if (clean.includes(needle)) clean = clean.replaceAll(needle, replacement);
-      return clean;
+      if (known.size === 0) return text;
+      const bytes = Buffer.from(text);
+      const parts: Buffer[] = [];
+      let done = 0;
+      for (let at = 0; at < bytes.length; at++) {
+        const length = known.longestAt(bytes, at);
+        if (length === 0) continue;
+        // One that begins within another goes with it.
+        if (at >= done) parts.push(bytes.subarray(done, at), stand);
+        done = Math.max(done, at + length);
+      }
+      return done === 0 ? text : Buffer.concat([...parts, bytes.subarray(done)]).toString();
     },
   };
 };

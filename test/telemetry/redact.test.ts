@@ -68,6 +68,22 @@ t.test('a secret goes in base64 too, wherever it stands in what was encoded', as
   }
 });
 
+t.test('secrets that overlap go as one', async t => {
+  const redactor = createRedactor();
+  redactor.add('12345678');
+  redactor.add('5678abcdef');
+  t.equal(redactor.redact('x 12345678abcdef y'), 'x [redacted] y');
+});
+
+t.test('what one secret costs does not grow with their number', async t => {
+  const redactor = createRedactor();
+  // With work in proportion to those that are known this would take many minutes.
+  const forget = Array.from({ length: 15_000 }, (_, number) => redactor.add(`secret/${String(number)}+`));
+  t.equal(redactor.redact('a secret/14999+ b secret%2F7%2B c secret/x+'), 'a [redacted] b [redacted] c secret/x+');
+  for (const one of forget.slice(1)) one();
+  t.equal(redactor.redact('secret/14999+ secret/0+'), 'secret/14999+ [redacted]');
+});
+
 t.test('passwords of URLs are found as written and decoded', async t => {
   t.same(passwordsOf(['amqp://u:p%40ss@h', 'http://h', 'no url', 'amqp://u:100%@h']), ['p%40ss', 'p@ss', '100%']);
 });
