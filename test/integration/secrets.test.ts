@@ -43,7 +43,9 @@ while pid > 1:
         break
 for secret in [bytes.fromhex(text).decode() for text in sys.argv[2:]]:
     print(secret, file=sys.stderr)
-    print(urllib.parse.quote(secret, safe=''))
+    for encoded in (urllib.parse.quote(secret, safe=''), urllib.parse.quote(secret), urllib.parse.quote_plus(secret)):
+        print(encoded)
+        print(encoded.replace('%2F', '%2f').replace('%2B', '%2b'))
     print(json.dumps({'said': secret}))
     for before in range(3):
         print(base64.b64encode(b'x' * before + secret.encode()).decode())
@@ -93,8 +95,20 @@ const withCanaries = (body: string): string => {
   return JSON.stringify(request);
 };
 
-const leaks = (name: string, text: string, secrets: readonly string[]): string[] =>
-  secrets.flatMap(secret => spellingsOf(secret).flatMap(word => (text.includes(word) ? [`${name}: ${word}`] : [])));
+/** A text with what is URL-encoded in it decoded, by the rules of URLs and by those of forms. */
+const urlDecoded = (text: string): readonly string[] => {
+  const decode = (encoded: string) =>
+    encoded.replace(/(?:%[0-9a-f]{2})+/gi, octets => Buffer.from(octets.replaceAll('%', ''), 'hex').toString());
+  return [decode(text), decode(text.replaceAll('+', ' '))];
+};
+
+const leaks = (name: string, text: string, secrets: readonly string[]): string[] => {
+  const decoded = urlDecoded(text);
+  return secrets.flatMap(secret => [
+    ...spellingsOf(secret).flatMap(word => (text.includes(word) ? [`${name}: ${word}`] : [])),
+    ...(decoded.some(one => one.includes(secret)) ? [`${name}: ${secret}, URL-encoded`] : []),
+  ]);
+};
 
 t.test('no secret is anywhere but where it belongs, however an attempt ends', async t => {
   const { scene, reports } = await openScene(t);
