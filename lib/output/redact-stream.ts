@@ -22,14 +22,15 @@ export const searchFor = (secrets: readonly string[]): ByteSearch | undefined =>
  */
 export const redactStream = (search: ByteSearch): Transform => {
   let held: Buffer | undefined;
-  const clean = (bytes: Buffer): Buffer => {
+  /** @param cutAt where what stands from a place on may go on in the next chunk */
+  const clean = (bytes: Buffer, cutAt: (from: number) => number): Buffer => {
     const parts: Buffer[] = [];
     let done = 0;
-    let cut = search.findCut(bytes, 0);
+    let cut = cutAt(0);
     for (let hit = search.find(bytes, 0); hit && hit.start < cut; hit = search.find(bytes, hit.end)) {
       parts.push(bytes.subarray(done, hit.start), stand);
       done = hit.end;
-      if (cut < done) cut = search.findCut(bytes, done);
+      if (cut < done) cut = cutAt(done);
     }
     held = cut < bytes.length ? Buffer.from(bytes.subarray(cut)) : undefined;
     if (done === 0) return cut === bytes.length ? bytes : bytes.subarray(0, cut);
@@ -39,12 +40,14 @@ export const redactStream = (search: ByteSearch): Transform => {
   return new Transform({
     highWaterMark: BUFFER_BYTES,
     transform(chunk: Buffer, _encoding, done) {
-      const bytes = clean(held ? Buffer.concat([held, chunk]) : chunk);
-      done(null, bytes.length === 0 ? undefined : bytes);
+      const bytes = held ? Buffer.concat([held, chunk]) : chunk;
+      const shown = clean(bytes, from => search.findCut(bytes, from));
+      done(null, shown.length === 0 ? undefined : shown);
     },
     flush(done) {
-      // It was the beginning of a secret, and the output ended in it.
-      done(null, held);
+      // The beginning of a secret in which the output ended may hold a shorter one.
+      const rest = held;
+      done(null, rest && clean(rest, () => rest.length));
     },
   });
 };
