@@ -63,8 +63,8 @@ const read = (use: AttemptContext): OperatorFunction<TakenAttempt, RequestedAtte
     verify(use), // TakenAttempt -> VerifiedAttempt       from a known sender, or clear text where it is accepted
     screen(use), // VerifiedAttempt -> VerifiedAttempt    what says that it never fits here stays sealed
     decrypt(use), // VerifiedAttempt -> OpenedAttempt
-    guard(use), // OpenedAttempt, its secrets are known from here on
-    parse(), // OpenedAttempt -> RequestedAttempt
+    guard(use), // OpenedAttempt -> GuardedAttempt     its secrets are known from here on
+    parse(), // GuardedAttempt -> RequestedAttempt
   );
 
 /** All stages of one attempt. Each type extends the one before: a stage at the wrong place does not compile. */

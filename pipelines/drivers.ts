@@ -21,6 +21,7 @@ import { createTakeNext } from '../lib/queues/take-next.ts';
 import { createLiveAttempts, type LiveAttempts } from '../lib/records/live-attempts.ts';
 import { createReporting } from '../lib/reports/reporting.ts';
 import { defaultMaxMessageBytes } from '../lib/request/json-body.ts';
+import { openEnv } from '../lib/request/open-env.ts';
 import { Demand } from '../lib/resources/demand.ts';
 import { Ledger } from '../lib/resources/ledger.ts';
 import { createQuarantine, type Quarantine } from '../lib/resources/quarantine.ts';
@@ -99,6 +100,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
   const tls = readS3Tls(options);
   const keys = await openKeys(options, emit);
   const redactor = settings.redactor ?? createRedactor();
+  const open = openEnv(process.env);
   const home = await makeHome(options);
   const cached = await openCache(
     options,
@@ -229,6 +231,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
         ledger,
         demand,
         redactor,
+        openEnv: open,
         openReports: attempt => reporting.open(attempt, reporter),
         holdMs,
         maxAttempts: options.maxAttempts,

@@ -117,8 +117,14 @@ export interface OpenedAttempt extends TakenAttempt {
   readonly sealed: boolean;
 }
 
+/** Its secrets are known to whoever tells of it. */
+export interface GuardedAttempt extends OpenedAttempt {
+  /** Values in the request that nobody else may see. */
+  readonly secrets: readonly string[];
+}
+
 /** Its request is understood. */
-export interface RequestedAttempt extends OpenedAttempt {
+export interface RequestedAttempt extends GuardedAttempt {
   readonly request: Request;
 }
 

@@ -4,7 +4,6 @@ import { messageOf } from '../errors.ts';
 import { notNeeded, orAborted, sleep } from '../flow/wait.ts';
 import type { LineBlock, RunningAttempt } from '../model/attempt.ts';
 import type { Exit } from '../model/outcome.ts';
-import { secretsOf } from '../request/secrets-of.ts';
 import { causeOfWriteFailure } from './end-of-run.ts';
 import { lines } from './lines.ts';
 import { OutputFile } from './output-file.ts';
@@ -34,7 +33,7 @@ export interface ObservedRun {
  * Errors: the signal's reason.
  */
 export const observeRun = async (
-  { run, document, workspace, request, record: { reports } }: RunningAttempt,
+  { run, document, workspace, secrets, record: { reports } }: RunningAttempt,
   use: ObserveContext,
   signal: AbortSignal,
 ): Promise<ObservedRun> => {
@@ -50,11 +49,11 @@ export const observeRun = async (
   const onBlock = (block: LineBlock | undefined, atMs: number) => {
     document.lineBlock(block, atMs);
   };
-  const secrets = searchFor(secretsOf(request.raw));
+  const search = searchFor(secrets);
   const read = async (name: string, stream: Readable, onLine: (line: string, atMs: number) => void) => {
     try {
       const sink = lines(onLine, { now: use.now, copyTo, onBlock });
-      if (secrets) await pipeline(stream, redactStream(secrets), sink, { signal: reading });
+      if (search) await pipeline(stream, redactStream(search), sink, { signal: reading });
       else await pipeline(stream, sink, { signal: reading });
     } catch (error) {
       if (!reading.aborted) document.log(`reading ${name} failed: ${messageOf(error)}`, use.now());

@@ -7,17 +7,18 @@ export const deadlineMs = (request: Pick<Request, 'timeAddedSeconds' | 'lifetime
     : request.timeAddedSeconds * 1000 + request.lifetimeMs;
 
 /**
- * config.env with each `%NAME%` replaced by the runner's own variable, where that is set and open; others
+ * A value of config.env with each `%NAME%` in it replaced by the runner's own variable, where that is set and open; others
  * stay as they are. What was put in is not looked at again. Source: spec "Clear-text request", config.env.
  * @param openEnv what of the runner's environment anybody may see, see open-env.ts
  */
+export const expandValue = (value: string, openEnv: Readonly<Record<string, string>>): string =>
+  value.replace(/%([A-Za-z_]\w*)%/g, (whole, name: string) =>
+    Object.hasOwn(openEnv, name) ? (openEnv[name] ?? whole) : whole,
+  );
+
+/** config.env with each value as `expandValue` gives it. */
 export const expandEnv = (
   env: Readonly<Record<string, string>>,
   openEnv: Readonly<Record<string, string>>,
-): Record<string, string> => {
-  const expand = (value: string) =>
-    value.replace(/%([A-Za-z_]\w*)%/g, (whole, name: string) =>
-      Object.hasOwn(openEnv, name) ? (openEnv[name] ?? whole) : whole,
-    );
-  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, expand(value)]));
-};
+): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [name, expandValue(value, openEnv)]));

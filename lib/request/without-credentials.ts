@@ -1,8 +1,7 @@
 import type { JsonObject } from './json-body.ts';
-import { isSecretMember, looksSecret } from './secrets.ts';
+import { holdsSecret, looksSecret, namesIn, type Names } from './secrets.ts';
 
 const removed = '[removed]';
-const hook = /hook/i;
 const signature = /^(?:sig|.*signature)$/i;
 
 // Each of these takes time in proportion to the text, whatever stands in it: bodies come from strangers.
@@ -25,14 +24,14 @@ export const withoutUrlSecrets = (text: string): string => {
     );
 };
 
-const clean = (value: unknown, namesAreLabels: boolean): unknown => {
+const clean = (value: unknown, names: Names): unknown => {
   if (typeof value === 'string') return withoutUrlSecrets(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(item => clean(item, false));
+  if (Array.isArray(value)) return value.map(item => clean(item, 'members'));
   const kept: [string, unknown][] = [];
   for (const [name, member] of Object.entries(value)) {
-    if (!namesAreLabels && (isSecretMember(name) || hook.test(name))) continue;
-    kept.push([name, clean(member, name === 'artifacts' && !namesAreLabels)]);
+    if (holdsSecret(name, names)) continue;
+    kept.push([name, clean(member, namesIn(name, names))]);
   }
   // fromEntries defines members: one that is named __proto__ stays a plain member.
   return Object.fromEntries(kept);
@@ -45,4 +44,4 @@ const clean = (value: unknown, namesAreLabels: boolean): unknown => {
  *
  * @param raw what readMessage gave: its nesting is bounded
  */
-export const withoutCredentials = (raw: JsonObject): JsonObject => clean(raw, false) as JsonObject;
+export const withoutCredentials = (raw: JsonObject): JsonObject => clean(raw, 'members') as JsonObject;

@@ -69,6 +69,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
     ledger,
     demand,
     redactor,
+    openEnv: {},
     openReports: () => undefined,
     holdMs: 1000,
     maxAttempts: 3,

@@ -30,3 +30,18 @@ t.test('the values of every kind of credentials are found, users, regions and ac
 t.test('texts without secrets have none', async t => {
   t.same(secretsOf({ experiment: { key: 'k', args: ['https://host/a:b'], artifacts: { token: { key: 'x' } } } }), []);
 });
+
+t.test(
+  'variables of config.env: numbers, one named key, and what the experiment sees of others that they refer to',
+  async t => {
+    const env = {
+      DB_PASSWORD: 98765432101234,
+      key: 'secret-1',
+      TOKEN: 'a-%USER%',
+      URL: 'http://u:pw-%USER%@h',
+      EPOCHS: 20,
+    };
+    const found = ['98765432101234', 'secret-1', 'a-%USER%', 'a-me', 'pw-%USER%', 'pw-me'];
+    t.same(new Set(secretsOf({ config: { env } }, { USER: 'me' })), new Set(found));
+  },
+);

@@ -62,6 +62,11 @@ t.test('URLs lose user, password and signature, and stay what they are otherwise
   for (const [text, clean] of rows) t.equal(withoutUrlSecrets(text), clean);
 });
 
+t.test('a variable named key is no id', async t => {
+  const raw = { experiment: { key: 'e' }, config: { env: { key: 'secret', MODE: 'full' } } };
+  t.same(withoutCredentials(raw), { experiment: { key: 'e' }, config: { env: { MODE: 'full' } } });
+});
+
 t.test('a member named __proto__ does no harm', async t => {
   const copy = withoutCredentials(JSON.parse('{"__proto__": {"polluted": 1}, "a": 1}') as Record<string, unknown>);
   t.same(Object.keys(copy), ['__proto__', 'a']);

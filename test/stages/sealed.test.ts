@@ -50,6 +50,7 @@ const read = async (body: string | Buffer, over: Over = {}) => {
         stop: new AbortController().signal,
         now: Date.now,
         redactor: createRedactor(),
+        openEnv: {},
         clearTextMessages: false,
         maxMessageBytes: 1 << 20,
         senderKey: () => senderFile,
