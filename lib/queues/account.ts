@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import { sleep } from '../flow/wait.ts';
+import { orAborted, sleep } from '../flow/wait.ts';
 import type { QueueKind } from '../model/delivery.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -30,6 +30,8 @@ export interface Account<C> {
   readonly label: string;
   /** Credentials went away: nothing more is taken; what is out is settled with those there were. */
   retired: boolean;
+  /** Resolves when it is not retired, or not any more. Errors: the signal's reason. */
+  served(signal: AbortSignal): Promise<void>;
   use(client: C): void;
   /** Once, within the time limit. */
   call<T>(work: Call<C, T>, settings: CallSettings): Promise<T>;
@@ -58,6 +60,8 @@ export const createAccount = <C>(settings: AccountSettings<C>): Account<C> => {
   let { client } = settings;
   /** What was said last: undefined before the first answer, '' while all is well. */
   let said: string | undefined;
+  /** Resolved when its credentials are there again; undefined while they are. */
+  let back: PromiseWithResolvers<void> | undefined;
 
   const well = () => {
     if (said !== '') emit('broker-connected', { kind, broker: label });
@@ -100,7 +104,20 @@ export const createAccount = <C>(settings: AccountSettings<C>): Account<C> => {
 
   return {
     label,
-    retired: false,
+    get retired() {
+      return back !== undefined;
+    },
+    set retired(retired) {
+      if (retired) {
+        back ??= Promise.withResolvers();
+        return;
+      }
+      back?.resolve();
+      back = undefined;
+    },
+    served: async signal => {
+      while (back) await orAborted(back.promise, signal);
+    },
     use: next => {
       destroy(client);
       client = next;

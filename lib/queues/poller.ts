@@ -1,6 +1,9 @@
 import { orAborted } from '../flow/wait.ts';
+import type { Account } from './account.ts';
 
 export interface PollerSettings<M> {
+  /** While its credentials are away nothing is asked: there is nothing, and who waits waits for them as well. */
+  readonly account: Pick<Account<never>, 'retired' | 'served'>;
   /** The longest that one question waits, seconds. */
   readonly longestWaitSeconds: number;
   /** Ask for one message, waiting this long for it. Rejects when the queue is gone, or with the signal's reason. */
@@ -35,7 +38,8 @@ interface Question {
  *
  * A long question that is out says that there is nothing: it would have been answered.
  */
-export const createPoller = <M>({ longestWaitSeconds, ask, giveBack, keepMs }: PollerSettings<M>): Poller<M> => {
+export const createPoller = <M>(settings: PollerSettings<M>): Poller<M> => {
+  const { account, longestWaitSeconds, giveBack, keepMs } = settings;
   const closing = new AbortController();
   let out: Question | undefined;
   let came: { readonly message: M; readonly timer: NodeJS.Timeout } | undefined;
@@ -59,9 +63,17 @@ export const createPoller = <M>({ longestWaitSeconds, ask, giveBack, keepMs }: P
     came = { message, timer };
   };
 
+  const ask = async (long: boolean): Promise<M | undefined> => {
+    if (account.retired) {
+      if (!long) return undefined;
+      await account.served(closing.signal);
+    }
+    return settings.ask(long ? longestWaitSeconds : 0, closing.signal);
+  };
+
   const question = (long: boolean): Question => {
     if (out) return out;
-    const answered = ask(long ? longestWaitSeconds : 0, closing.signal)
+    const answered = ask(long)
       .then(message => {
         if (message) keep(message);
       })

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { createAccount } from '../../lib/queues/account.ts';
 import { createPoller } from '../../lib/queues/poller.ts';
 
 interface Message {
@@ -8,13 +9,23 @@ interface Message {
 const scene = (keepMs = 10_000) => {
   const questions: { readonly waitSeconds: number; readonly answer: (message?: Message) => void }[] = [];
   const back: (string | undefined)[] = [];
+  const account = createAccount({
+    kind: 'sqs',
+    label: 'test',
+    client: undefined,
+    faultOf: () => 'transient',
+    destroy: () => undefined,
+    timeoutMs: 1000,
+    emit: () => undefined,
+  });
   const poller = createPoller<Message>({
+    account,
     longestWaitSeconds: 20,
     keepMs,
     giveBack: message => back.push(message.Body),
     ask: waitSeconds => new Promise(resolve => questions.push({ waitSeconds, answer: resolve })),
   });
-  return { poller, questions, back };
+  return { account, poller, questions, back };
 };
 const never = new AbortController().signal;
 
@@ -71,4 +82,27 @@ t.test('an empty long question is asked again', async t => {
   );
   questions[1]?.answer({ Body: 'now' });
   t.equal((await waiting).Body, 'now');
+});
+
+t.test('while credentials are away nothing is asked; who waits is answered once they are back', async t => {
+  const { account, poller, questions } = scene();
+  account.retired = true;
+  t.equal(await poller.now(never), undefined);
+  const waiting = poller.next(never);
+  t.equal(await poller.now(never), undefined, 'nor while somebody waits');
+  t.equal(questions.length, 0);
+  account.retired = false;
+  await new Promise(setImmediate);
+  questions[0]?.answer({ Body: 'came' });
+  t.equal((await waiting).Body, 'came');
+});
+
+t.test('who waits for credentials leaves when the queue is let go of', async t => {
+  const { account, poller, questions } = scene();
+  account.retired = true;
+  const waiting = poller.next(never);
+  const reason = new Error('let go');
+  poller.close(reason);
+  await t.rejects(waiting, reason);
+  t.equal(questions.length, 0);
 });

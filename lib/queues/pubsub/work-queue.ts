@@ -65,6 +65,7 @@ export const createWorkQueue = ({ name, find, visibilityMs, now, out }: WorkQueu
     };
 
     const poller = createPoller<Taken>({
+      account,
       longestWaitSeconds,
       keepMs,
       giveBack: taken => void deliver(taken).letGo(),
@@ -84,18 +85,18 @@ export const createWorkQueue = ({ name, find, visibilityMs, now, out }: WorkQueu
         return { received, receivedAtMs };
       },
     });
-    return { account, poller, deliver };
+    return { poller, deliver };
   });
 
   return {
     ...queue,
     receive: async signal => {
-      const { poller, deliver } = await opened.ready(signal);
+      const { poller, deliver } = await opened.current(signal);
       const taken = await poller.now(signal);
       return taken && deliver(taken);
     },
     wait: async (signal): Promise<Delivery> => {
-      const { poller, deliver } = await opened.ready(signal);
+      const { poller, deliver } = await opened.current(signal);
       return deliver(await poller.next(signal));
     },
     close: () => opened.close(),

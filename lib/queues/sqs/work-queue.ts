@@ -80,6 +80,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
     };
 
     const poller = createPoller<Message>({
+      account,
       longestWaitSeconds,
       keepMs,
       giveBack: message => void deliver(message).letGo(),
@@ -103,18 +104,18 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
         return Messages[0];
       },
     });
-    return { account, poller, deliver };
+    return { poller, deliver };
   });
 
   return {
     ...queue,
     receive: async signal => {
-      const { poller, deliver } = await opened.ready(signal);
+      const { poller, deliver } = await opened.current(signal);
       const message = await poller.now(signal);
       return message && deliver(message);
     },
     wait: async (signal): Promise<Delivery> => {
-      const { poller, deliver } = await opened.ready(signal);
+      const { poller, deliver } = await opened.current(signal);
       return deliver(await poller.next(signal));
     },
     close: () => opened.close(),

@@ -1,7 +1,8 @@
 import type { Message, SQSClient } from '@aws-sdk/client-sqs';
 import assert from 'node:assert/strict';
 import t, { type Test } from 'tap';
-import { createSqsBroker } from '../../../lib/queues/sqs/broker.ts';
+import { createSqsBroker, type SqsSettings } from '../../../lib/queues/sqs/broker.ts';
+import type { Accounts } from '../../../lib/queues/sqs/credentials.ts';
 import { createEventBus, type RunnerEvent } from '../../../lib/telemetry/events.ts';
 import { eventually } from '../../helpers/eventually.ts';
 
@@ -16,8 +17,13 @@ const fault = (name: string, status = 400, message = name): Error =>
 
 const noMessage = new Promise<never>(() => undefined);
 
+const accountsOf = (client: SQSClient): Accounts => ({
+  accounts: [{ label: 'stub', version: '', createClient: () => client }],
+  faults: [],
+});
+
 /** A broker whose one account has one queue with one message, and answers as `answers` says. */
-const stubbed = (t: Test, answers: Readonly<Record<string, Answer>>, leaseMs = 900) => {
+const stubbed = (t: Test, answers: Readonly<Record<string, Answer>>, settings: Partial<SqsSettings> = {}) => {
   const asked: (readonly [name: string, input: Readonly<Record<string, unknown>>])[] = [];
   let messages: Message[] = [
     { MessageId: 'm', ReceiptHandle: 'r', Body: 'body', Attributes: { ApproximateReceiveCount: '3' } },
@@ -45,14 +51,15 @@ const stubbed = (t: Test, answers: Readonly<Record<string, Answer>>, leaseMs = 9
   bus.events$.subscribe(event => events.push(event));
   const broker = createSqsBroker({
     timeoutMs: 1000,
-    leaseMs,
+    leaseMs: 900,
     host: 'testhost',
     emit: bus.emit,
-    read: () => Promise.resolve({ accounts: [{ label: 'stub', version: '', createClient: () => client }], faults: [] }),
+    read: () => Promise.resolve(accountsOf(client)),
+    ...settings,
   });
   t.teardown(() => broker.close());
   const calls = (name: string) => asked.filter(([called]) => called === name).map(([, input]) => input);
-  return { broker, events, calls };
+  return { broker, client, events, calls };
 };
 
 t.test('a message whose visibility can not be extended any more is lost', async t => {
@@ -92,7 +99,7 @@ t.test('an extension that SQS has no time for is tried again before the message 
         return {};
       },
     },
-    4500,
+    { leaseMs: 4500 },
   );
   const delivery = await broker.open('sqs_a').receive(never);
   await eventually(() => {
@@ -140,7 +147,7 @@ t.test('where no lease queue is allowed, work begins all the same and a release 
         throw fault('AccessDenied', 403, 'not authorized to perform sqs:createqueue');
       },
     },
-    60_000,
+    { leaseMs: 60_000 },
   );
   const delivery = await broker.open('sqs_a').receive(never);
   await delivery?.begin(1, 'key');
@@ -164,4 +171,44 @@ t.test('a message that can not be marked as begun is given back', async t => {
   await t.rejects(delivery?.begin(1, 'key') ?? Promise.resolve(), { code: 'broker-fault', message: /too long/ });
   await delivery?.settle({ type: 'release', delayMs: 0 });
   t.match(calls('ChangeMessageVisibility').at(-1), { QueueUrl: url, VisibilityTimeout: 0 });
+});
+
+t.test('a queue whose work runs is served again when the credentials that were away are back', async t => {
+  const bodies = ['runs', 'comes later'];
+  let isAway = false;
+  const { broker, client } = stubbed(
+    t,
+    {
+      ReceiveMessage: () => {
+        const Body = bodies.shift();
+        return Body === undefined ? noMessage : { Messages: [{ MessageId: Body, ReceiptHandle: Body, Body }] };
+      },
+    },
+    { discoveryMs: 5, read: () => Promise.resolve(isAway ? { accounts: [], faults: [] } : accountsOf(client)) },
+  );
+  let looks = 0;
+  let names: ReadonlySet<string> = new Set();
+  const watching = broker.discover().subscribe(found => {
+    looks += 1;
+    names = found;
+  });
+  t.teardown(() => watching.unsubscribe());
+  const lookTwice = () => {
+    const before = looks;
+    return eventually(() => {
+      assert.ok(looks >= before + 2);
+    });
+  };
+  const queue = broker.open('sqs_a');
+  const runs = await queue.receive(never);
+  isAway = true;
+  await lookTwice();
+  t.ok(names.has('sqs_a'), 'its work runs');
+  t.equal(await queue.receive(never), undefined, 'it gives nothing more');
+  const waiting = queue.wait(never);
+  isAway = false;
+  const next = await waiting;
+  t.equal(next?.body.toString(), 'comes later');
+  await runs?.settle({ type: 'accept' });
+  await next?.settle({ type: 'accept' });
 });
