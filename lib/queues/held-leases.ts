@@ -11,6 +11,8 @@ export interface LeasePlace<M, R> {
   /** What was put there, hidden from others; waits a little for it. */
   receive(signal: AbortSignal): Promise<readonly M[]>;
   leaseOf(copy: M): string;
+  /** The service's name for this copy: a send whose answer was lost is made again, and leaves two copies of one lease. */
+  idOf(copy: M): string;
   /** What a copy that is ours is held by from now on. */
   hold(copy: M, signal: AbortSignal): Promise<R>;
   drop(copy: M, signal: AbortSignal): Promise<unknown>;
@@ -27,8 +29,11 @@ export interface HeldLeases<R> {
   readonly closing: AbortSignal;
   /** Put a copy there and take it out again. Undefined where there may be no such place. @param send puts it there, under this name */
   move(send: (lease: string) => Promise<unknown>, signal: AbortSignal): Promise<R | undefined>;
-  /** What a copy that is seen there by its lease is: one that is being taken, one that nobody takes, or one that lapsed. */
-  claimOf(lease: string): 'awaited' | 'abandoned' | 'lapsed';
+  /**
+   * What a copy that is seen there is: one that is being taken, one too many, which nobody would miss, or one that lapsed.
+   * @param id as `LeasePlace.idOf` gives it
+   */
+  claimOf(lease: string, id: string): 'awaited' | 'spare' | 'lapsed';
   /** Say that a copy is no longer held. */
   left(): void;
   close(): void;
@@ -47,9 +52,12 @@ interface Taker<R> extends PromiseWithResolvers<R> {
   isSent: boolean;
 }
 
+/** Of so many leases it is known which copy counts: a second one turns up soon, or never. */
+const mostRemembered = 4096;
+
 /**
  * Copies of what a runner begins: sent to a place of its own, received there, and from then on held. Dying before a copy is held leaves
- * the original to lapse, uncounted.
+ * the original to lapse, uncounted. One copy of a lease counts: the one that was held, for as long as something would be lost with it.
  */
 export const createHeldLeases = <M, R>(
   place: LeasePlace<M, R>,
@@ -59,20 +67,34 @@ export const createHeldLeases = <M, R>(
   const { signal: closed } = closing;
   const awaited = new Map<string, Taker<R>>();
   const isAnySent = (): boolean => [...awaited.values()].some(({ isSent }) => isSent);
-  /** Copies that nobody waits for any more. */
-  const abandoned = new Set<string>();
+  /** The copy that counts of each lease that is not awaited any more; none where nobody took one. */
+  const counting = new Map<string, string | undefined>();
   let held = 0;
   let denied = false;
   let pumping = false;
 
+  const decide = (lease: string, id: string | undefined): void => {
+    awaited.delete(lease);
+    counting.set(lease, id);
+    const [oldest] = counting.keys();
+    if (counting.size > mostRemembered && oldest !== undefined) counting.delete(oldest);
+  };
+
+  const claimOf: HeldLeases<R>['claimOf'] = (lease, id) => {
+    if (awaited.has(lease)) return 'awaited';
+    return counting.has(lease) && counting.get(lease) !== id ? 'spare' : 'lapsed';
+  };
+
   const sort = async (copy: M): Promise<void> => {
-    const lease = place.leaseOf(copy);
+    const [lease, id] = [place.leaseOf(copy), place.idOf(copy)];
     if (awaited.has(lease)) {
       const receipt = await place.hold(copy, closed);
-      awaited.get(lease)?.resolve(receipt);
-      awaited.delete(lease);
+      const taker = awaited.get(lease);
+      if (taker) decide(lease, id);
+      taker?.resolve(receipt);
     }
-    if (abandoned.delete(lease)) await place.drop(copy, closed);
+    // One that can't be dropped now is seen again.
+    if (claimOf(lease, id) === 'spare') await place.drop(copy, closed).catch(() => undefined);
     // Another one lapsed while this runner was not heard of: the reaper brings it home.
   };
 
@@ -126,12 +148,11 @@ export const createHeldLeases = <M, R>(
         held += 1;
         return receipt;
       } catch (error) {
-        awaited.delete(lease);
-        abandoned.add(lease);
+        decide(lease, undefined);
         throw error;
       }
     },
-    claimOf: lease => (awaited.has(lease) ? 'awaited' : abandoned.delete(lease) ? 'abandoned' : 'lapsed'),
+    claimOf,
     left: () => {
       held -= 1;
     },

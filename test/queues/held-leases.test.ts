@@ -9,6 +9,7 @@ const openPlace = (t: Test) => {
   let asked = Promise.withResolvers<readonly string[]>();
   const looks: PromiseWithResolvers<readonly string[]>[] = [];
   let onLook = Promise.withResolvers<undefined>();
+  const dropped: string[] = [];
   const leases = createHeldLeases<string, string>(
     {
       open: () => Promise.resolve(),
@@ -18,9 +19,10 @@ const openPlace = (t: Test) => {
         onLook.resolve(undefined);
         return asked.promise;
       },
-      leaseOf: copy => copy,
+      leaseOf: copy => copy.replace(/#.*/, ''),
+      idOf: copy => copy,
       hold: copy => Promise.resolve(`held ${copy}`),
-      drop: () => Promise.resolve(),
+      drop: copy => Promise.resolve(dropped.push(copy)),
       faultOf: () => 'transient',
     },
     { broker: 'test', host: 'here', emit: createEventBus().emit },
@@ -31,6 +33,7 @@ const openPlace = (t: Test) => {
   });
   return {
     leases,
+    dropped,
     /** The look for copies that is under way, or the next one. */
     look: async (): Promise<PromiseWithResolvers<readonly string[]>> => {
       await onLook.promise;
@@ -56,13 +59,13 @@ const slowSend = () => {
 
 /** One copy is there and looked for while another one is sent. */
 const oneLooksOneSends = async (t: Test) => {
-  const { leases, look } = openPlace(t);
+  const { leases, dropped, look } = openPlace(t);
   const [first, second] = [slowSend(), slowSend()];
   const firstHeld = leases.move(first.send, never);
   first.answer();
   const underWay = await look();
   const secondHeld = leases.move(second.send, never);
-  return { leases, look, first, second, firstHeld, secondHeld, underWay };
+  return { leases, dropped, look, first, second, firstHeld, secondHeld, underWay };
 };
 
 t.test('a copy may come before the service has answered that it has it', async t => {
@@ -84,11 +87,11 @@ t.test('a look that fails is told to those whose copies are there, not to those 
   const lease = await second.lease;
   underWay.reject(new Error('the service is away'));
   await t.rejects(firstHeld, { message: 'the service is away' });
-  t.equal(leases.claimOf(lease), 'awaited');
+  t.equal(leases.claimOf(lease, lease), 'awaited');
   second.answer();
   (await look()).resolve([lease]);
   t.equal(await secondHeld, `held ${lease}`);
-  t.equal(leases.claimOf(await first.lease), 'abandoned');
+  t.equal(leases.claimOf(await first.lease, await first.lease), 'spare');
 });
 
 t.test("a copy that could not be sent is nobody's", async t => {
@@ -101,6 +104,31 @@ t.test("a copy that could not be sent is nobody's", async t => {
     }, never),
     { message: 'refused' },
   );
-  t.equal(leases.claimOf(named), 'abandoned');
+  t.equal(leases.claimOf(named, named), 'spare');
+  t.equal(leases.claimOf(named, `${named}#again`), 'spare', 'nor is a second copy of it');
   t.equal(leases.isIdle, true);
+});
+
+t.test(
+  'of two copies of one lease the one that is held counts; the other one is dropped wherever it turns up',
+  async t => {
+    const { leases, dropped, look, first, second, firstHeld, secondHeld, underWay } = await oneLooksOneSends(t);
+    const [lease, other] = [await first.lease, await second.lease];
+    underWay.resolve([lease, `${lease}#again`]);
+    t.equal(await firstHeld, `held ${lease}`);
+    second.answer();
+    (await look()).resolve([`${lease}#third`, other]);
+    await secondHeld;
+    t.strictSame(dropped, [`${lease}#again`, `${lease}#third`]);
+    t.equal(leases.claimOf(lease, `${lease}#again`), 'spare', 'while its run lives');
+    t.equal(leases.claimOf(lease, lease), 'lapsed', 'what could not be kept comes home');
+    leases.left();
+    t.equal(leases.claimOf(lease, `${lease}#again`), 'spare', 'and after that');
+  },
+);
+
+t.test("another runner's copies have lapsed", t => {
+  const { leases } = openPlace(t);
+  t.equal(leases.claimOf('there/1', 'there/1'), 'lapsed');
+  t.end();
 });

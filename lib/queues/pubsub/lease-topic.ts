@@ -67,6 +67,7 @@ export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
         );
       },
       leaseOf: received => attributesOf(received)[attributeNames.lease] ?? '',
+      idOf: ({ message }) => message?.messageId ?? '',
       hold: async (received, signal) => {
         const ackId = received.ackId ?? '';
         const receivedAtMs = now();
@@ -91,7 +92,7 @@ export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
           'refused',
         ]);
       }, signal),
-    claimOf: lease => leases.claimOf(lease),
+    claimOf: (lease, id) => leases.claimOf(lease, id),
     left: () => {
       leases.left();
     },

@@ -46,10 +46,9 @@ export const createProject = (settings: ProjectSettings): ServedProject => {
   const reaper = createReaper({
     account,
     subscriptions: () => listed.map(({ name }) => name ?? '').filter(name => shortNameOf(name).startsWith(leasePrefix)),
-    own: { name: `projects/${project}/subscriptions/${leaseName}`, claimOf: lease => leases.claimOf(lease) },
+    own: { name: `projects/${project}/subscriptions/${leaseName}`, claimOf: (lease, id) => leases.claimOf(lease, id) },
     topicOf: subscription => listed.find(({ name }) => name === subscription)?.topic ?? undefined,
     leaseMs,
-    visibilityMs,
     emit,
     now,
   });

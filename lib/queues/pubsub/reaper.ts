@@ -17,7 +17,6 @@ export interface ReaperSettings {
   /** Where messages of a subscription are published; undefined where it is not there any more. */
   readonly topicOf: (subscription: string) => string | undefined;
   readonly leaseMs: number;
-  readonly visibilityMs: number;
   readonly emit: Emit;
   readonly now: () => number;
 }
@@ -29,10 +28,11 @@ const publishedAtMs = ({ message }: Received): number => Number(message?.publish
 
 /**
  * Bring home what runners that died had begun, and what this one could not keep, for it may be the only one: what is free in a lease
- * subscription has lapsed. One that was published less than half a visibility ago can't have: its runner is about to take it.
+ * subscription has lapsed. One that was published less than half a lease ago can't have: its runner is about to take it, or to
+ * drop it as one too many at its own next look.
  */
 export const createReaper = (settings: ReaperSettings): { close(): Promise<void> } => {
-  const { account, subscriptions, own, topicOf, leaseMs, visibilityMs, emit, now } = settings;
+  const { account, subscriptions, own, topicOf, leaseMs, emit, now } = settings;
   const closing = new AbortController();
   const quietSince = new Map<string, number>();
   const ask = <T>(work: Call<Clients, T>) => account.call(work, { signal: closing.signal });
@@ -40,12 +40,13 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
   const bringHome = async (subscription: string, received: Received): Promise<void> => {
     const ackId = received.ackId ?? '';
     const attributes = attributesOf(received);
-    const claim = subscription === own.name ? own.claimOf(attributes[attributeNames.lease] ?? '') : 'lapsed';
-    if (claim === 'abandoned') {
+    const lease = attributes[attributeNames.lease] ?? '';
+    const claim = subscription === own.name ? own.claimOf(lease, received.message?.messageId ?? '') : 'lapsed';
+    if (claim === 'spare') {
       await ask((clients, options) => acknowledge(clients, options, subscription, ackId));
       return;
     }
-    if (claim === 'awaited' || now() - publishedAtMs(received) < visibilityMs / 2) {
+    if (claim === 'awaited' || now() - publishedAtMs(received) < leaseMs / 2) {
       await ask((clients, options) => keep(clients, options, subscription, ackId, 0));
       return;
     }
@@ -53,7 +54,7 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
     // With its subscription the message was deleted as well.
     if (topic !== undefined) {
       const { attempts, history } = pastOf(received);
-      const entry = deathOf(attributes[attributeNames.lease], now());
+      const entry = deathOf(lease, now());
       const copy = copyOf(received, { attempts, history: [...history, entry] });
       await ask((clients, options) => publish(clients, options, topic, copy));
     }

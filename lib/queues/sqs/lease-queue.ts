@@ -170,6 +170,7 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
         return Messages.map(message => ({ queueUrl: url, message }));
       },
       leaseOf: ({ message }) => leaseOf(message) ?? '',
+      idOf: ({ message }) => message.MessageId ?? '',
       hold: ({ queueUrl, message }) =>
         Promise.resolve({ queueUrl, receiptHandle: message.ReceiptHandle ?? '', receivedAtMs: now() }),
       drop: ({ queueUrl: QueueUrl, message: { ReceiptHandle } }, signal) =>
@@ -190,7 +191,7 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
       return leases.denied;
     },
     move: (message, past, home, signal) => leases.move(lease => send(message, past, home, lease, signal), signal),
-    claimOf: lease => leases.claimOf(lease),
+    claimOf: (lease, id) => leases.claimOf(lease, id),
     left: () => {
       leases.left();
       usedAtMs = now();

@@ -49,13 +49,14 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
   const bringHome = async (url: string, message: Message, isOwn: boolean): Promise<void> => {
     const receipt = message.ReceiptHandle ?? '';
     const home = queueOf(message);
-    const claim = isOwn ? own.claimOf(leaseOf(message) ?? '') : 'lapsed';
+    const claim = isOwn ? own.claimOf(leaseOf(message) ?? '', message.MessageId ?? '') : 'lapsed';
     if (claim !== 'lapsed') {
       await (claim === 'awaited' ? show(url, receipt) : drop(url, receipt));
       return;
     }
     const ageMs = now() - Number(message.Attributes?.SentTimestamp);
-    // One that is younger than it is hidden can't have lapsed: its runner is about to take it, or an earlier look here was in its way.
+    // One that is younger than it is hidden can't have lapsed: its runner is about to take it or to drop it as one too many at its own
+    // next look, or an earlier look here was in its way.
     if (Number(message.Attributes?.ApproximateReceiveCount) <= 1 || ageMs < leaseMs / 2) {
       await (ageMs > leaseMs ? drop(url, receipt) : show(url, receipt));
       return;

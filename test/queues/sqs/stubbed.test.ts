@@ -212,3 +212,61 @@ t.test('a queue whose work runs is served again when the credentials that were a
   await runs?.settle({ type: 'accept' });
   await next?.settle({ type: 'accept' });
 });
+
+/** A lease queue: the runner's own receives give what was sent there, its looks for what lapsed give what the test puts into `lapsed`. */
+const leasing = () => {
+  let place = '';
+  const sent: Message[] = [];
+  const lapsed: Message[] = [];
+  let isOriginalThere = true;
+  const answers: Record<string, Answer> = {
+    ListQueues: () => ({ QueueUrls: [url, place].filter(Boolean) }),
+    CreateQueue: ({ QueueName }) => ({ QueueUrl: (place = `http://stub/1/${String(QueueName)}`) }),
+    GetQueueUrl: () => ({ QueueUrl: url }),
+    SendMessage: input => {
+      const name = `copy ${String(sent.length)}`;
+      if (input['QueueUrl'] === place) sent.push({ ...input, MessageId: name, ReceiptHandle: name } as Message);
+      return {};
+    },
+    ReceiveMessage: ({ QueueUrl, MessageSystemAttributeNames }) => {
+      if (QueueUrl !== place) {
+        if (!isOriginalThere) return noMessage;
+        isOriginalThere = false;
+        return { Messages: [{ MessageId: 'm', ReceiptHandle: 'original', Body: 'body' }] };
+      }
+      if (!MessageSystemAttributeNames) return { Messages: sent.slice(-1) };
+      const Attributes = { ApproximateReceiveCount: '2', SentTimestamp: '0' };
+      return { Messages: lapsed.splice(0).map(message => ({ ...message, Attributes })) };
+    },
+  };
+  return { answers, sent, lapsed };
+};
+const removed = (calls: (name: string) => Readonly<Record<string, unknown>>[]) =>
+  calls('DeleteMessage').map(({ ReceiptHandle }) => ReceiptHandle);
+
+t.test(
+  'a second copy of a lease, of a send whose answer was lost, does not come home while the first is held',
+  async t => {
+    const { answers, sent, lapsed } = leasing();
+    const { SendMessage = () => ({}) } = answers;
+    const send: Answer = input => {
+      SendMessage(input);
+      if (sent.length === 1) throw new Error('socket hang up');
+      return {};
+    };
+    const { broker, calls } = stubbed(t, { ...answers, SendMessage: send }, { discoveryMs: 5, leaseMs: 3000 });
+    const delivery = await broker.open('sqs_a').receive(never);
+    await delivery?.begin(1, 'key');
+    t.equal(sent.length, 2);
+    lapsed.push(...sent.slice(0, 1));
+    await eventually(() => {
+      assert.deepEqual(removed(calls), ['original', 'copy 0']);
+    });
+    await delivery?.settle({ type: 'accept' });
+    t.strictSame(removed(calls), ['original', 'copy 0', 'copy 1']);
+    t.notOk(
+      calls('SendMessage').some(({ QueueUrl }) => QueueUrl === url),
+      'nothing went home',
+    );
+  },
+);
