@@ -19,6 +19,8 @@ export interface CallSettings {
   readonly signal: AbortSignal;
   /** How long the service may take beyond the time limit of a call, since it was asked to wait, ms. */
   readonly waitMs?: number;
+  /** A try ended without an answer: whether the service did what was asked is not known. */
+  readonly onUnanswered?: (() => void) | undefined;
 }
 
 /**
@@ -92,6 +94,7 @@ export const createAccount = <C>(settings: AccountSettings<C>): Account<C> => {
       try {
         return await call(work, call_);
       } catch (error) {
+        if (call_.signal.aborted || faultOf(error) === 'transient') call_.onUnanswered?.();
         call_.signal.throwIfAborted();
         if (give.includes(faultOf(error))) throw error;
         const ceilingMs = Math.min(maxRetryMs, firstRetryMs * 2 ** tries);

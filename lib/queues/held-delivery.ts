@@ -1,4 +1,4 @@
-import { AttemptError, messageOf } from '../errors.ts';
+import { asError, AttemptError, messageOf } from '../errors.ts';
 import type { Delivery, QueueName } from '../model/delivery.ts';
 import type { Settlement } from '../model/outcome.ts';
 import type { Fault } from './account.ts';
@@ -12,8 +12,8 @@ type Reject = Extract<Settlement, { type: 'reject' }>;
 export interface MessageCalls<R extends Held> {
   /** Keep it from others for another `visibilityMs`. Once: it is called again in time. */
   extend(receipt: R, signal: AbortSignal): Promise<unknown>;
-  /** It is done: nobody gets it any more. */
-  remove(receipt: R, signal: AbortSignal): Promise<unknown>;
+  /** It is done: nobody gets it any more. @param onUnanswered it may have been removed, whatever is answered from now on */
+  remove(receipt: R, signal: AbortSignal, onUnanswered?: () => void): Promise<unknown>;
   /** A copy into its own queue. */
   sendHome(past: Past, signal: AbortSignal, delayMs: number): Promise<unknown>;
   /** Show what was never begun to others again. */
@@ -26,6 +26,8 @@ export interface MessageCalls<R extends Held> {
   lease(past: Past, signal: AbortSignal): Promise<R | undefined>;
   /** Say that a copy is held no longer. */
   left(receipt: R): void;
+  /** Say so of one that nobody would miss: there is another one of its message. */
+  discard(receipt: R): void;
 }
 
 export interface HeldDeliverySettings<R extends Held> {
@@ -70,20 +72,33 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
   let begun: Past | undefined;
   let settled = false;
 
-  /** Into the lease, or from there into a fresh copy; what was held before is removed. */
-  const moveInto = async (state: Past, signal: AbortSignal): Promise<R | undefined> => {
+  /**
+   * Into the lease, or from there into a fresh copy; what was held before is removed.
+   * @param onDoubt that may be there still, or be gone: then the copy, which is held now, is all that there is of the message
+   */
+  const moveInto = async (
+    state: Past,
+    signal: AbortSignal,
+    onDoubt?: (error: Error) => void,
+  ): Promise<R | undefined> => {
     const before = hold.receipt;
     const fresh = await calls.lease(state, signal);
     if (!fresh) return undefined;
+    let mayBeGone = false;
     try {
-      await calls.remove(before, signal);
+      await calls.remove(before, signal, () => {
+        mayBeGone = true;
+      });
     } catch (error) {
-      // Whoever has the original now must find no second one.
-      await calls.remove(fresh, AbortSignal.timeout(Math.ceil(visibilityMs / 3))).catch(() => undefined);
-      calls.left(fresh);
-      throw error;
+      if (!mayBeGone) {
+        // Whoever has the original now must find no second one.
+        await calls.remove(fresh, AbortSignal.timeout(Math.ceil(visibilityMs / 3))).catch(() => undefined);
+        calls.discard(fresh);
+        throw error;
+      }
+      onDoubt?.(asError(error));
     }
-    if (before !== received) calls.left(before);
+    if (before !== received) calls.discard(before);
     return fresh;
   };
 
@@ -161,9 +176,16 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
     lost: hold.lost,
     begin: async attempt => {
       const state = { attempts: attempt, history: past.history };
-      begun = state;
+      let doubt: Error | undefined;
       try {
-        await hold.exchange(signal => moveInto(state, signal));
+        await hold.exchange(signal =>
+          moveInto(state, signal, error => {
+            doubt = error;
+          }),
+        );
+        // Nothing is begun while somebody else may come to have the original. The copy goes home uncounted.
+        if (doubt) throw doubt;
+        begun = state;
       } catch (error) {
         hold.lost.throwIfAborted();
         const why = messageOf(error);

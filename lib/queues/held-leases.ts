@@ -35,7 +35,9 @@ export interface HeldLeases<R> {
    */
   claimOf(lease: string, id: string): 'awaited' | 'spare' | 'lapsed';
   /** Say that a copy is no longer held. */
-  left(): void;
+  left(receipt: R): void;
+  /** Say so of one that is spare from now on. */
+  discard(receipt: R): void;
   close(): void;
 }
 
@@ -69,7 +71,8 @@ export const createHeldLeases = <M, R>(
   const isAnySent = (): boolean => [...awaited.values()].some(({ isSent }) => isSent);
   /** The copy that counts of each lease that is not awaited any more; none where nobody took one. */
   const counting = new Map<string, string | undefined>();
-  let held = 0;
+  /** Leases by what their copies are held by. */
+  const held = new Map<R, string>();
   let denied = false;
   let pumping = false;
 
@@ -122,7 +125,7 @@ export const createHeldLeases = <M, R>(
       return denied;
     },
     get isIdle() {
-      return held === 0 && awaited.size === 0;
+      return held.size === 0 && awaited.size === 0;
     },
     closing: closed,
     move: async (send, signal) => {
@@ -145,7 +148,7 @@ export const createHeldLeases = <M, R>(
         taker.isSent = true;
         void pump();
         const receipt = await orAborted(taker.promise, signal);
-        held += 1;
+        held.set(receipt, lease);
         return receipt;
       } catch (error) {
         decide(lease, undefined);
@@ -153,8 +156,13 @@ export const createHeldLeases = <M, R>(
       }
     },
     claimOf,
-    left: () => {
-      held -= 1;
+    left: receipt => {
+      held.delete(receipt);
+    },
+    discard: receipt => {
+      const lease = held.get(receipt);
+      held.delete(receipt);
+      if (lease !== undefined) decide(lease, undefined);
     },
     close: () => {
       closing.abort(new Error('the runner lets go of its queues'));

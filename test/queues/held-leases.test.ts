@@ -77,8 +77,8 @@ t.test('a copy may come before the service has answered that it has it', async t
   next.resolve([await first.lease]);
   t.equal(await firstHeld, `held ${await first.lease}`);
   t.equal(leases.isIdle, false);
-  leases.left();
-  leases.left();
+  leases.left(`held ${await first.lease}`);
+  leases.left(`held ${await second.lease}`);
   t.equal(leases.isIdle, true);
 });
 
@@ -122,8 +122,11 @@ t.test(
     t.strictSame(dropped, [`${lease}#again`, `${lease}#third`]);
     t.equal(leases.claimOf(lease, `${lease}#again`), 'spare', 'while its run lives');
     t.equal(leases.claimOf(lease, lease), 'lapsed', 'what could not be kept comes home');
-    leases.left();
+    leases.left(`held ${lease}`);
     t.equal(leases.claimOf(lease, `${lease}#again`), 'spare', 'and after that');
+    leases.discard(`held ${other}`);
+    t.equal(leases.claimOf(other, other), 'spare', 'as is one that nobody would miss');
+    t.equal(leases.isIdle, true);
   },
 );
 

@@ -66,8 +66,8 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
       account.call((clients, options) => keep(clients, options, from, ackId, Math.ceil(visibilityMs / 1000)), {
         signal,
       }),
-    remove: ({ subscription: from, ackId }, signal) =>
-      account.persist((clients, options) => acknowledge(clients, options, from, ackId), { signal }),
+    remove: ({ subscription: from, ackId }, signal, onUnanswered) =>
+      account.persist((clients, options) => acknowledge(clients, options, from, ackId), { signal, onUnanswered }),
     sendHome: (state, signal) => send(topic, state, signal),
     show: (_, signal) =>
       account.persist((clients, options) => keep(clients, options, subscription, original.ackId, 0), { signal }),
@@ -79,8 +79,11 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
         [attributeNames.message]: short(message),
       }),
     lease: (state, signal) => leases.move(received, state, subscription, signal),
-    left: () => {
-      leases.left();
+    left: receipt => {
+      leases.left(receipt);
+    },
+    discard: receipt => {
+      leases.discard(receipt);
     },
   };
 

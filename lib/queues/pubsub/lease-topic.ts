@@ -15,7 +15,7 @@ export interface Receipt {
 }
 
 /** Where one runner keeps the messages of one project that it has begun. */
-export interface LeaseTopic extends Pick<HeldLeases<Receipt>, 'claimOf' | 'left'> {
+export interface LeaseTopic extends Pick<HeldLeases<Receipt>, 'claimOf' | 'left' | 'discard'> {
   /** Put a copy there and take it out again; undefined where the project allows no such topic. */
   move(received: Received, past: Past, home: string, signal: AbortSignal): Promise<Receipt | undefined>;
   /** Remove the topic where nothing is in it. */
@@ -93,8 +93,11 @@ export const createLeaseTopic = (settings: LeaseTopicSettings): LeaseTopic => {
         ]);
       }, signal),
     claimOf: (lease, id) => leases.claimOf(lease, id),
-    left: () => {
-      leases.left();
+    left: receipt => {
+      leases.left(receipt);
+    },
+    discard: receipt => {
+      leases.discard(receipt);
     },
     close: async () => {
       const { isIdle } = leases;

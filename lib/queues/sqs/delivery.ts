@@ -77,11 +77,11 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
       account.call((client, options) => client.send(visibility(receipt, Math.ceil(visibilityMs / 1000)), options), {
         signal,
       }),
-    remove: ({ queueUrl, receiptHandle }, signal) =>
+    remove: ({ queueUrl, receiptHandle }, signal, onUnanswered) =>
       account.persist(
         (client, options) =>
           client.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receiptHandle }), options),
-        { signal },
+        { signal, onUnanswered },
         ['queue-gone', 'receipt-gone', 'denied', 'refused'],
       ),
     sendHome: (state, signal, delayMs) => send(url, state, signal, { delayMs }),
@@ -108,8 +108,11 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
       await send(await dead.target(signal), { attempts, history }, signal, { added });
     },
     lease: (state, signal) => leases.move(message, state, home, signal),
-    left: () => {
-      leases.left();
+    left: receipt => {
+      leases.left(receipt);
+    },
+    discard: receipt => {
+      leases.discard(receipt);
     },
   };
 

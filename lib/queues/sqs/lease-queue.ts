@@ -23,7 +23,7 @@ export interface Receipt {
 }
 
 /** Where one runner keeps the messages of one account that it has begun. */
-export interface LeaseQueue extends Pick<HeldLeases<Receipt>, 'denied' | 'claimOf' | 'left'> {
+export interface LeaseQueue extends Pick<HeldLeases<Receipt>, 'denied' | 'claimOf' | 'left' | 'discard'> {
   /** Name of the queue there is at present. */
   readonly name: string | undefined;
   /**
@@ -192,8 +192,12 @@ export const createLeaseQueue = (settings: LeaseQueueSettings): LeaseQueue => {
     },
     move: (message, past, home, signal) => leases.move(lease => send(message, past, home, lease, signal), signal),
     claimOf: (lease, id) => leases.claimOf(lease, id),
-    left: () => {
-      leases.left();
+    left: receipt => {
+      leases.left(receipt);
+      usedAtMs = now();
+    },
+    discard: receipt => {
+      leases.discard(receipt);
       usedAtMs = now();
     },
     close: async () => {

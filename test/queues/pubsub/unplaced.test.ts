@@ -34,6 +34,7 @@ const scene = (t: Test) => {
     move: () => Promise.resolve({ subscription: 'lease', ackId: 'copy', receivedAtMs: Date.now() }),
     claimOf: () => 'lapsed',
     left: () => undefined,
+    discard: () => undefined,
     close: () => Promise.resolve(),
   };
   const delivery = createDelivery({

@@ -225,7 +225,7 @@ const leasing = () => {
     GetQueueUrl: () => ({ QueueUrl: url }),
     SendMessage: input => {
       const name = `copy ${String(sent.length)}`;
-      if (input['QueueUrl'] === place) sent.push({ ...input, MessageId: name, ReceiptHandle: name } as Message);
+      if (input['QueueUrl'] === place) sent.push({ ...input, MessageId: name, ReceiptHandle: name });
       return {};
     },
     ReceiveMessage: ({ QueueUrl, MessageSystemAttributeNames }) => {
@@ -270,3 +270,35 @@ t.test(
     );
   },
 );
+
+/** Begin while the deletion of the original is answered like that; what was removed then, and what went home with the release. */
+const beginWithout = async (t: Test, answersToDelete: readonly Error[]) => {
+  const { answers } = leasing();
+  const left = [...answersToDelete];
+  const DeleteMessage: Answer = ({ ReceiptHandle }) => {
+    const error = ReceiptHandle === 'original' ? left.shift() : undefined;
+    if (error) throw error;
+    return {};
+  };
+  const { broker, calls } = stubbed(t, { ...answers, DeleteMessage }, { leaseMs: 60_000 });
+  const delivery = await broker.open('sqs_a').receive(never);
+  await t.rejects(delivery?.begin(1, 'key') ?? Promise.resolve(), { code: 'broker-fault' });
+  const before = removed(calls);
+  await delivery?.settle({ type: 'release', delayMs: 0 });
+  return { before, after: removed(calls), home: calls('SendMessage').filter(({ QueueUrl }) => QueueUrl === url) };
+};
+const isGone = () => fault('ReceiptHandleIsInvalid');
+
+t.test('an original that may have been deleted is not missed: its copy goes home, uncounted', async t => {
+  const { before, after, home } = await beginWithout(t, [new Error('socket hang up'), isGone()]);
+  t.strictSame(before, ['original', 'original']);
+  t.strictSame(after, ['original', 'original', 'copy 0']);
+  t.match(home, [{ MessageBody: 'body' }]);
+  t.notOk(JSON.stringify(home).includes('studioml-attempt'));
+});
+
+t.test('an original that is somebody else’s has no copy beside it', async t => {
+  const { before, home } = await beginWithout(t, [isGone()]);
+  t.strictSame(before, ['original', 'copy 0']);
+  t.strictSame(home, []);
+});
