@@ -23,6 +23,11 @@ export interface Delivery {
   /** How many attempts were started before this one, as far as the message tells. */
   readonly attemptsBefore: number;
   readonly history: readonly HistoryEntry[];
+  /**
+   * Since when it waits for somebody who can run it, ms since the epoch: when it was sent, as its service says, or when a runner first
+   * gave it back because it can't. Absent: neither is known.
+   */
+  readonly unplacedSinceMs?: number | undefined;
   readonly receivedAtMs: number;
   /** Aborts when the message is no longer ours; the reason is an AttemptError (lease-lost or queue-deleted). */
   readonly lost: AbortSignal;

@@ -54,8 +54,12 @@ export interface HistoryEntry {
 /** What a queue is told about a message: said exactly once for each delivery. */
 export type Settlement =
   | { readonly type: 'accept' }
-  /** Given back, not counted as an attempt; not to be delivered again to this runner before `delayMs`. */
-  | { readonly type: 'release'; readonly delayMs: number }
+  /**
+   * Given back, not counted as an attempt; not to be delivered again to this runner before `delayMs`. It keeps its turn, unless
+   * `unplacedSinceMs` is there: a runner that can't run it at all puts it behind the others, and says with it since when (ms since
+   * the epoch) it has been known that nobody ran it.
+   */
+  | { readonly type: 'release'; readonly delayMs: number; readonly unplacedSinceMs?: number }
   /** Counted: a copy goes to the queue with the history, then this one is acknowledged. */
   | { readonly type: 'retry'; readonly attempt: number; readonly history: readonly HistoryEntry[] }
   /** Dead letter. */

@@ -2,6 +2,7 @@
 export const attributeNames = {
   attempt: 'studioml-attempt',
   history: 'studioml-history',
+  unplacedSince: 'studioml-unplaced-since',
   reason: 'studioml-reason',
   message: 'studioml-message',
   queue: 'studioml-queue',

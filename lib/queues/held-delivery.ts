@@ -36,6 +36,8 @@ export interface HeldDeliverySettings<R extends Held> {
   readonly body: Buffer;
   /** What was before, as far as the message and its service tell. */
   readonly past: Past;
+  /** When the service got it, ms since the epoch. */
+  readonly sentAtMs: number | undefined;
   readonly received: R;
   readonly calls: MessageCalls<R>;
   readonly faultOf: (error: unknown) => Fault;
@@ -67,7 +69,7 @@ export interface HeldDelivery extends Delivery {
  * So a message that comes home uncounted was given back, and one whose runner died comes home from the lease, counted.
  */
 export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySettings<R>): HeldDelivery => {
-  const { queue, id, past, received, calls, faultOf, visibilityMs, ceilingMs, remedy, now } = settings;
+  const { queue, id, past, sentAtMs, received, calls, faultOf, visibilityMs, ceilingMs, remedy, now } = settings;
   const where = { queue: queue.name, message: id };
   let begun: Past | undefined;
   let settled = false;
@@ -118,8 +120,9 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
     await calls.sendHome(state, signal, delayMs);
     await remove(signal);
   };
-  const release = async (delayMs: number, signal: AbortSignal): Promise<void> => {
-    if (moved() || (await calls.isReleasedAsCopy(signal))) await sendHome(past, signal, delayMs);
+  /** What has no order needs no place behind the others; the service knows since when it has what is not a copy. */
+  const release = async (state: Past, delayMs: number, signal: AbortSignal): Promise<void> => {
+    if (moved() || (await calls.isReleasedAsCopy(signal))) await sendHome(state, signal, delayMs);
     else await calls.show(delayMs, signal);
   };
 
@@ -128,7 +131,7 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
       place: async () => {
         await calls.bury(letter, past, signal);
       },
-      giveBack: () => (begun ? sendHome({ ...begun, history: letter.history }, signal) : release(0, signal)),
+      giveBack: () => (begun ? sendHome({ ...begun, history: letter.history }, signal) : release(past, 0, signal)),
       remedy,
     });
     await remove(signal);
@@ -140,10 +143,14 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
         await remove(signal);
         return;
       case 'release':
-        await release(settlement.delayMs, signal);
+        await release(
+          { ...past, unplacedSinceMs: settlement.unplacedSinceMs ?? past.unplacedSinceMs },
+          settlement.delayMs,
+          signal,
+        );
         return;
       case 'retry':
-        await sendHome({ attempts: settlement.attempt, history: settlement.history }, signal);
+        await sendHome({ ...past, attempts: settlement.attempt, history: settlement.history }, signal);
         return;
       case 'reject':
         await reject(settlement, signal);
@@ -172,10 +179,11 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
     body: settings.body,
     attemptsBefore: past.attempts,
     history: past.history,
+    unplacedSinceMs: past.unplacedSinceMs ?? sentAtMs,
     receivedAtMs: received.receivedAtMs,
     lost: hold.lost,
     begin: async attempt => {
-      const state = { attempts: attempt, history: past.history };
+      const state = { ...past, attempts: attempt };
       let doubt: Error | undefined;
       try {
         await hold.exchange(signal =>

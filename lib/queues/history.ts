@@ -4,6 +4,8 @@ import type { HistoryEntry } from '../model/outcome.ts';
 export interface Past {
   readonly attempts: number;
   readonly history: readonly HistoryEntry[];
+  /** When a runner first gave it back because it can't run it at all, ms since the epoch. */
+  readonly unplacedSinceMs?: number | undefined;
 }
 
 const isEntry = (value: unknown): value is HistoryEntry => {
@@ -12,9 +14,18 @@ const isEntry = (value: unknown): value is HistoryEntry => {
   return typeof cause === 'string' && typeof host === 'string' && typeof at === 'string';
 };
 
+/** Times and counts are whole numbers above 0. */
+const wholeNumber = (value: unknown): number | undefined => {
+  const number = Number(value);
+  return Number.isSafeInteger(number) && number > 0 ? number : undefined;
+};
+
 /** Read it from where anybody could have written to: what makes no sense counts as nothing. */
-export const readPast = (attempts: unknown, history: unknown): Past => {
-  const count = Number(attempts);
+export const readPast = ({
+  attempts,
+  history,
+  unplacedSinceMs,
+}: Readonly<Partial<Record<keyof Past, unknown>>>): Past => {
   let entries: unknown = history;
   if (typeof history === 'string') {
     try {
@@ -23,8 +34,10 @@ export const readPast = (attempts: unknown, history: unknown): Past => {
       entries = [];
     }
   }
+  const since = wholeNumber(unplacedSinceMs);
   return {
-    attempts: Number.isSafeInteger(count) && count > 0 ? count : 0,
+    attempts: wholeNumber(attempts) ?? 0,
     history: Array.isArray(entries) ? entries.filter(isEntry) : [],
+    ...(since === undefined ? {} : { unplacedSinceMs: since }),
   };
 };

@@ -99,7 +99,7 @@ const settled: Readonly<Record<Rule, string>> = {
   release: 'given back, not counted; this runner leaves the queue alone for a growing delay',
   retry: 'counted and tried again up to `MAX_ATTEMPTS`, then a dead letter',
   reject: 'a dead letter at once: a second run would end the same',
-  unplaced: 'given back, not counted, until `UNPLACED_AFTER` is over; then a dead letter',
+  unplaced: 'given back behind the others, not counted, until `UNPLACED_AFTER` is over; then a dead letter',
   none: 'nothing: it is not ours any more',
 };
 

@@ -1,10 +1,12 @@
 import { map, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
 import type { VerifiedAttempt } from '../model/attempt.ts';
+import type { Delivery } from '../model/delivery.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { Ledger } from '../resources/ledger.ts';
 import { listShortages, shortagesByResource } from '../resources/shortages.ts';
 import type { Emit } from '../telemetry/events.ts';
+import { waitingSinceMs } from './settlements.ts';
 
 export interface ScreenContext {
   readonly emit: Emit;
@@ -13,9 +15,16 @@ export interface ScreenContext {
   readonly now: () => number;
 }
 
-/** Until then a request that finds no room is given back, ms since the epoch; 0 where its clear members don't say. */
-const unplacedUntilMs = ({ clear: { timeAddedSeconds } }: Envelope, afterMs: number): number =>
-  timeAddedSeconds === undefined ? 0 : timeAddedSeconds * 1000 + afterMs;
+/** Whether a request that finds no room has waited for it for too long; so it is taken for where its clear members don't say. */
+const isOverdue = (
+  { clear: { timeAddedSeconds } }: Envelope,
+  { unplacedSinceMs }: Delivery,
+  { unplacedAfterMs, now }: ScreenContext,
+): boolean => {
+  if (timeAddedSeconds === undefined) return true;
+  const nowMs = now();
+  return nowMs - waitingSinceMs({ timeAddedMs: timeAddedSeconds * 1000, unplacedSinceMs, nowMs }) > unplacedAfterMs;
+};
 
 /**
  * Give back, unopened, what says in clear that it needs more than this machine has: no RSA step is spent on it each time it comes
@@ -28,10 +37,10 @@ const unplacedUntilMs = ({ clear: { timeAddedSeconds } }: Envelope, afterMs: num
  */
 export const screen = (use: ScreenContext): OperatorFunction<VerifiedAttempt, VerifiedAttempt> =>
   map(attempt => {
-    const { content, record } = attempt;
+    const { content, record, delivery } = attempt;
     if (content.type === 'clear') return attempt;
     const lacking = use.ledger.shortageEver(content.envelope.clear.resources);
-    if (lacking.length === 0 || use.now() > unplacedUntilMs(content.envelope, use.unplacedAfterMs)) return attempt;
+    if (lacking.length === 0 || isOverdue(content.envelope, delivery, use)) return attempt;
     use.emit('no-room', { lacking: shortagesByResource(lacking), ever: true }, record);
     throw new AttemptError(
       'no-room-ever',

@@ -7,7 +7,7 @@ import type { Cause, End, HistoryEntry, Settlement } from '../model/outcome.ts';
  * - `release`: given back, not counted; the queue is left alone for a growing delay
  * - `retry`: counted; a copy with its history, until `maxAttempts`, then `reject`
  * - `reject`: a second run would end the same: dead letter
- * - `unplaced`: `release` until `unplacedAfterMs` from time_added is over, then `reject`
+ * - `unplaced`: `release`, behind the others, until it has waited for `unplacedAfterMs`, then `reject`
  * - `none`: the message is not ours any more
  */
 export type Rule = 'accept' | 'release' | 'retry' | 'reject' | 'unplaced' | 'none';
@@ -69,9 +69,18 @@ export interface SettlementFacts {
   readonly unplacedAfterMs: number;
   /** From the request; absent where it says nothing or was not understood. */
   readonly timeAddedMs: number | undefined;
+  /** As the delivery says. */
+  readonly unplacedSinceMs: number | undefined;
   readonly nowMs: number;
   readonly host: string;
 }
+
+/**
+ * Since when a message waits for somebody who can run it, ms since the epoch. `time_added` is what anybody wrote: it may be missing, be
+ * in another unit or lie in the future, and then what is known of the message itself bounds its time.
+ */
+export const waitingSinceMs = (facts: Pick<SettlementFacts, 'timeAddedMs' | 'unplacedSinceMs' | 'nowMs'>): number =>
+  Math.min(facts.timeAddedMs ?? Infinity, facts.unplacedSinceMs ?? Infinity, facts.nowMs);
 
 /** @param releaseDelayMs asked only when the message is released */
 export const settlementFor = (facts: SettlementFacts, releaseDelayMs: () => number): Settlement => {
@@ -95,8 +104,12 @@ export const settlementFor = (facts: SettlementFacts, releaseDelayMs: () => numb
     case 'retry':
       return facts.attempt >= facts.maxAttempts ? reject : { type: 'retry', attempt: facts.attempt, history };
     case 'unplaced':
-      if (facts.timeAddedMs !== undefined && facts.nowMs - facts.timeAddedMs > facts.unplacedAfterMs) return reject;
-      return { type: 'release', delayMs: releaseDelayMs() };
+      if (facts.nowMs - waitingSinceMs(facts) > facts.unplacedAfterMs) return reject;
+      return {
+        type: 'release',
+        delayMs: releaseDelayMs(),
+        unplacedSinceMs: Math.min(facts.unplacedSinceMs ?? Infinity, facts.nowMs),
+      };
     case 'release':
       return { type: 'release', delayMs: releaseDelayMs() };
     default:
@@ -119,6 +132,7 @@ export const settlementOf = (
       maxAttempts: use.maxAttempts,
       unplacedAfterMs: use.unplacedAfterMs,
       timeAddedMs: timeAdded === undefined ? undefined : timeAdded * 1000,
+      unplacedSinceMs: delivery.unplacedSinceMs,
       nowMs: use.now(),
       host: use.host,
     },

@@ -117,6 +117,38 @@ export const queueContract = (t: Test, open: (t: Test) => Promise<QueueHarness>)
     await isEmpty(queue);
   });
 
+  t.test('a message that nobody can run comes again behind the others, uncounted, and says since when', async t => {
+    const { harness, broker, name, queue } = await scene(t);
+    const first = Date.now();
+    await harness.publish(name, 'nobody');
+    await delay(15);
+    if (!harness.unordered) await harness.publish(name, 'other');
+    const delivery = await take(queue);
+    await delivery.settle({ type: 'release', delayMs: 0, unplacedSinceMs: first });
+    if (!harness.unordered) {
+      // Listed afresh, not from before it went back.
+      const other = await take(broker.open(name));
+      t.equal(other.body.toString(), 'other');
+      await other.settle({ type: 'accept' });
+    }
+    const second = await take(queue);
+    t.equal(second.body.toString(), 'nobody');
+    t.match(second, { attemptsBefore: 0, history: [] });
+    const sinceMs = second.unplacedSinceMs ?? NaN;
+    t.ok(Math.abs(sinceMs - first) < 60_000, 'its service or the runner before says since when');
+    const earlier = first - 3_600_000;
+    await second.begin(1, 'key');
+    await second.settle({ type: 'release', delayMs: 0, unplacedSinceMs: earlier });
+    const third = await take(queue);
+    t.match(third, { attemptsBefore: 0, history: [], unplacedSinceMs: earlier });
+    await third.begin(1, 'key');
+    await third.settle({ type: 'retry', attempt: 1, history: [entry] });
+    const fourth = await take(queue);
+    t.match(fourth, { attemptsBefore: 1, history: [entry], unplacedSinceMs: earlier });
+    await fourth.settle({ type: 'accept' });
+    await isEmpty(queue);
+  });
+
   t.test('a retried message comes again with its number and history, behind the others', async t => {
     const { harness, name, queue } = await scene(t);
     await harness.publish(name, 'tried');

@@ -12,6 +12,7 @@ interface Message {
   readonly body: Buffer;
   readonly attempts: number;
   readonly history: readonly HistoryEntry[];
+  readonly unplacedSinceMs?: number;
 }
 
 /** A broker in memory that hands messages over unasked, as an alarm consumer does, and counts what is held. */
@@ -31,7 +32,7 @@ export class MemoryBroker implements QueueBroker {
   readonly #bells = new Map<string, () => void>();
   #ids = 0;
 
-  publish(queue: string, body: unknown, more: Partial<Pick<Message, 'attempts' | 'history'>> = {}): string {
+  publish(queue: string, body: unknown, more: Partial<Omit<Message, 'id' | 'body'>> = {}): string {
     const id = `m${String(++this.#ids)}`;
     this.declare(queue);
     this.#put(queue, {
@@ -124,6 +125,7 @@ export class MemoryBroker implements QueueBroker {
       body: message.body,
       attemptsBefore: message.attempts,
       history: message.history,
+      unplacedSinceMs: message.unplacedSinceMs,
       receivedAtMs: Date.now(),
       lost: lost.signal,
       begin: async attempt => {
@@ -138,7 +140,10 @@ export class MemoryBroker implements QueueBroker {
           throw new UnplacedLetter('make room', new Error('403'));
         }
         this.settled.push({ id: message.id, queue, settlement });
-        if (settlement.type === 'release') this.#put(queue, message);
+        if (settlement.type === 'release') {
+          const { unplacedSinceMs = message.unplacedSinceMs } = settlement;
+          this.#put(queue, unplacedSinceMs === undefined ? message : { ...message, unplacedSinceMs });
+        }
         if (settlement.type === 'retry') this.#put(queue, { ...message, attempts: began, history: settlement.history });
         if (settlement.type === 'reject') this.dead.push({ id: message.id, queue, reason: settlement.reason });
       },

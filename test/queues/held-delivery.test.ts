@@ -40,6 +40,7 @@ const scene = (t: Test, removals: Readonly<Record<string, Removal>>, ceilingMs =
     id: 'm',
     body: Buffer.from('body'),
     past,
+    sentAtMs: undefined,
     received: { name: 'original', receivedAtMs: Date.now() },
     calls,
     faultOf: () => 'transient',

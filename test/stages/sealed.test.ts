@@ -203,6 +203,15 @@ t.test('one that has been unplaced for too long is opened, and judged by what is
   t.match(rig.settled[0], { settlement: 'accept', experiment: 'lies', end: { cause: 'completed' } });
 });
 
+t.test('one that claims in clear to come from the future is opened when it was unplaced for too long', async t => {
+  const rig = sealedRig(t);
+  const clear = { resources_needed: huge, time_added: Date.now() / 1000 + 1e6 };
+  const body = Buffer.from(await sender.message(rig.request('lies'), clear));
+  rig.broker.publish('rmq_a', body, { unplacedSinceMs: Date.now() - 90_000_000 });
+  await settledOf(rig, 1);
+  t.match(rig.settled[0], { settlement: 'accept', experiment: 'lies', end: { cause: 'completed' } });
+});
+
 t.test('a request that says in clear that it is small and is not gets no more than it says inside', async t => {
   const rig = sealedRig(t);
   const more = { resources_needed: huge };

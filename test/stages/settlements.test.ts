@@ -10,6 +10,7 @@ const facts = (cause: Cause, more: Partial<SettlementFacts> = {}): SettlementFac
   maxAttempts: 3,
   unplacedAfterMs: 24 * hour,
   timeAddedMs: 1_000_000,
+  unplacedSinceMs: undefined,
   nowMs: 1_000_000 + hour,
   host: 'h',
   ...more,
@@ -71,8 +72,20 @@ t.test('the table has every cause', t => {
   t.end();
 });
 
-t.test('a request without time_added is never unplaced for too long', t => {
-  t.equal(settle('no-room-ever', { timeAddedMs: undefined, nowMs: 1e13 }).type, 'release');
+t.test('what has no time_added, or an impossible one, waits from when it is known', t => {
+  const nowMs = 1e12;
+  for (const timeAddedMs of [undefined, nowMs + 48 * hour, nowMs * 1000]) {
+    const known = (agoMs?: number) => ({
+      timeAddedMs,
+      nowMs,
+      unplacedSinceMs: agoMs === undefined ? undefined : nowMs - agoMs,
+    });
+    t.strictSame(settle('no-room-ever', known()), { type: 'release', delayMs: 7, unplacedSinceMs: nowMs });
+    t.match(settle('no-room-ever', known(23 * hour)), { type: 'release', unplacedSinceMs: nowMs - 23 * hour });
+    t.equal(settle('no-room-ever', known(25 * hour)).type, 'reject');
+    t.strictSame(settle('no-room', known(25 * hour)), { type: 'release', delayMs: 7 }, 'which keeps its turn');
+  }
+  t.match(settle('no-key', { nowMs: 2e6, unplacedSinceMs: 1e13 }), { unplacedSinceMs: 2e6 }, 'nor is that believed');
   t.end();
 });
 
@@ -96,6 +109,6 @@ t.test('a delay is asked for only when a message is released', t => {
   const count = () => ++asked;
   t.strictSame(settlementFor(facts('completed'), count), { type: 'accept' });
   t.equal(asked, 0);
-  t.strictSame(settlementFor(facts('no-interpreter'), count), { type: 'release', delayMs: 1 });
+  t.strictSame(settlementFor(facts('store-fault'), count), { type: 'release', delayMs: 1 });
   t.end();
 });

@@ -39,7 +39,7 @@ const readLetter = async (dead: string, queue: string, name: string): Promise<De
       id: name,
       reason: typeof reason === 'string' ? reason : 'unknown',
       message: typeof message === 'string' ? message : 'nothing says why',
-      history: readPast(0, history).history,
+      history: readPast({ history }).history,
       atMs: Number.isNaN(atMs) ? mtimeMs : atMs,
       body: await readFile(path),
     };

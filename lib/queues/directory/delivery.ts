@@ -6,7 +6,7 @@ import type { Settlement } from '../../model/outcome.ts';
 import type { ClaimsKeeper } from './claims.ts';
 import type { Past } from '../history.ts';
 import { placeLetter } from '../place-letter.ts';
-import { bringHome, freeName, readPastAt, writePastAt } from './home.ts';
+import { bringHome, freeName, isUnset, readPastAt, writePastAt } from './home.ts';
 import { isMissing, messageName, pastOf, type QueuePaths } from './paths.ts';
 
 type Reject = Extract<Settlement, { type: 'reject' }>;
@@ -27,7 +27,7 @@ export interface ClaimedMessage {
  *
  *   begin    write the number beside the claim
  *   accept   remove the message | then its number
- *   release  write the old number | move it home | move the message home
+ *   release  write the old number | move it home | move the message home; where nobody here can run it, as a retry
  *   retry    write the new number, set the message's time | move the number home | move the message home
  *   reject   write the letter's reason | move the message to it | then remove its number
  *
@@ -55,13 +55,12 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
 
   /** Bring it home with this past: none is no file. */
   const goHome = async (with_: Past): Promise<void> => {
-    if (with_.attempts === 0 && with_.history.length === 0) await dropPast();
+    if (isUnset(with_)) await dropPast();
     else await writePastAt(paths.claims, claim, with_);
     await bringHome(paths.claims, paths.queue, claim);
   };
 
-  /** Behind the others. */
-  const retry = async (with_: Past): Promise<void> => {
+  const goBehind = async (with_: Past): Promise<void> => {
     // A time of whole milliseconds, rounded up: what came in this one lies before it.
     const time = new Date(now() + 1);
     await utimes(claimed, time, time);
@@ -93,15 +92,17 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
       case 'release':
         await lstat(claimed);
         // Whatever begin wrote is taken back: a clean return is no attempt.
-        await goHome(past);
+        if (settlement.unplacedSinceMs === undefined) await goHome(past);
+        else await goBehind({ ...past, unplacedSinceMs: settlement.unplacedSinceMs });
         return;
       case 'retry':
-        await retry({ attempts: settlement.attempt, history: settlement.history });
+        await goBehind({ ...past, attempts: settlement.attempt, history: settlement.history });
         return;
       case 'reject':
         await placeLetter({
           place: () => bury(settlement),
-          giveBack: () => retry(begunAs === undefined ? past : { attempts: begunAs, history: settlement.history }),
+          giveBack: () =>
+            goBehind(begunAs === undefined ? past : { ...past, attempts: begunAs, history: settlement.history }),
           remedy: `make ${paths.dead} a directory that this runner may write to, on a disk with room`,
         });
         await dropPast();
@@ -117,6 +118,7 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
     body,
     attemptsBefore: past.attempts,
     history: past.history,
+    unplacedSinceMs: past.unplacedSinceMs,
     receivedAtMs: now(),
     lost: lost.signal,
     begin: async attempt => {
@@ -124,7 +126,7 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
         lost.abort(gone(error));
       });
       lost.signal.throwIfAborted();
-      await writePastAt(paths.claims, claim, { attempts: attempt, history: past.history });
+      await writePastAt(paths.claims, claim, { ...past, attempts: attempt });
       begunAs = attempt;
     },
     settle: async settlement => {

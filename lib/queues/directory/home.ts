@@ -5,14 +5,14 @@ import { isMissing, messageName, pastOf } from './paths.ts';
 
 const unset: Past = { attempts: 0, history: [] };
 
+/** Whether it says nothing, so that no file is needed for it. */
+export const isUnset = ({ attempts, history, unplacedSinceMs }: Past): boolean =>
+  attempts === 0 && history.length === 0 && unplacedSinceMs === undefined;
+
 /** What travels with the message of this name; nothing where it is missing or makes no sense. */
 export const readPastAt = async (directory: string, name: string): Promise<Past> => {
   try {
-    const { attempts, history } = JSON.parse(await readFile(join(directory, pastOf(name)), 'utf8')) as Record<
-      string,
-      unknown
-    >;
-    return readPast(attempts, history);
+    return readPast(JSON.parse(await readFile(join(directory, pastOf(name)), 'utf8')) as Record<string, unknown>);
   } catch {
     return unset;
   }

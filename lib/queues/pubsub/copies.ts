@@ -42,10 +42,20 @@ export const pastOf = (received: Received): Past => {
   const attributes = attributesOf(received);
   let text = '';
   for (let part = 0; attributes[partName(part)] !== undefined; part++) text += attributes[partName(part)] ?? '';
-  return readPast(attributes[attributeNames.attempt], text);
+  return readPast({
+    attempts: attributes[attributeNames.attempt],
+    history: text,
+    unplacedSinceMs: attributes[attributeNames.unplacedSince],
+  });
 };
 
-const ours = /^studioml-(attempt|history|reason|message|queue|lease)/;
+/** When Pub/Sub got it, ms since the epoch; undefined where it doesn't say. */
+export const publishedAtMs = ({ message }: Received): number | undefined => {
+  const seconds = message?.publishTime?.seconds ?? undefined;
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+};
+
+const ours = /^studioml-(attempt|history|unplaced-since|reason|message|queue|lease)/;
 
 /** The message once more, with this past and these attributes. */
 export const copyOf = (received: Received, past: Past, added: Readonly<Record<string, string>> = {}): Outgoing => {
@@ -57,6 +67,7 @@ export const copyOf = (received: Received, past: Past, added: Readonly<Record<st
       ...Object.fromEntries(theirs),
       ...historyAttributes(past.history),
       ...(past.attempts > 0 ? { [attributeNames.attempt]: String(past.attempts) } : {}),
+      ...(past.unplacedSinceMs === undefined ? {} : { [attributeNames.unplacedSince]: String(past.unplacedSinceMs) }),
       ...added,
     },
     ...(orderingKey ? { orderingKey } : {}),

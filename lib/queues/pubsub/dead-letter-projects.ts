@@ -5,7 +5,7 @@ import { visitHeld, type HeldLetters } from '../visit-held.ts';
 import { acknowledge, keep, listSubscriptions, publish, pull, type Received } from './calls.ts';
 import { createPubsubAccount, type FoundProject, type PubsubAccount } from './clients.ts';
 import { attributeNames } from '../attribute-names.ts';
-import { attributesOf, copyOf, pastOf } from './copies.ts';
+import { attributesOf, copyOf, pastOf, publishedAtMs } from './copies.ts';
 import { deadSuffix } from './delivery.ts';
 import { isWork, shortNameOf } from './names.ts';
 
@@ -28,7 +28,6 @@ const letterOf = (received: Received, name: string, place: string): DeadLetter =
   const attributes = attributesOf(received);
   const { history } = pastOf(received);
   const saidAtMs = Date.parse(history.at(-1)?.at ?? '');
-  const publishedAtMs = Number(received.message?.publishTime?.seconds ?? NaN) * 1000;
   return {
     kind: 'pubsub',
     queue: name,
@@ -39,7 +38,7 @@ const letterOf = (received: Received, name: string, place: string): DeadLetter =
       attributes[attributeNames.message] ??
       "moved by the subscription's own dead-letter policy; the runner's event `settled` says why",
     history,
-    atMs: [saidAtMs, publishedAtMs].find(ms => Number.isFinite(ms)),
+    atMs: [saidAtMs, publishedAtMs(received)].find(ms => Number.isFinite(ms)),
     body: copyOf(received, { attempts: 0, history: [] }).data,
   };
 };

@@ -4,7 +4,7 @@ import { createHeldDelivery, type HeldDelivery, type MessageCalls } from '../hel
 import type { Past } from '../history.ts';
 import { acknowledge, createPair, keep, publish, type Received } from './calls.ts';
 import type { PubsubAccount } from './clients.ts';
-import { copyOf, pastOf, short } from './copies.ts';
+import { copyOf, pastOf, publishedAtMs, short } from './copies.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseTopic, Receipt } from './lease-topic.ts';
 
@@ -92,6 +92,7 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
     id: received.message?.messageId ?? '',
     body: copyOf(received, past).data,
     past,
+    sentAtMs: publishedAtMs(received),
     received: original,
     calls,
     faultOf,

@@ -4,7 +4,7 @@ import { acknowledge, keep, publish, pull, removePair, type Received } from './c
 import type { Clients, PubsubAccount } from './clients.ts';
 import { attributeNames } from '../attribute-names.ts';
 import { deathOf, reapInTurn } from '../reaping.ts';
-import { attributesOf, copyOf, pastOf } from './copies.ts';
+import { attributesOf, copyOf, pastOf, publishedAtMs } from './copies.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseTopic } from './lease-topic.ts';
 
@@ -23,8 +23,6 @@ export interface ReaperSettings {
 
 /** A lease topic where nothing came free for so long belongs to nobody: its messages would have lapsed, ms. */
 const unusedMs = 8 * 86_400_000;
-
-const publishedAtMs = ({ message }: Received): number => Number(message?.publishTime?.seconds ?? 0) * 1000;
 
 /**
  * Bring home what runners that died had begun, and what this one could not keep, for it may be the only one: what is free in a lease
@@ -46,16 +44,16 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
       await ask((clients, options) => acknowledge(clients, options, subscription, ackId));
       return;
     }
-    if (claim === 'awaited' || now() - publishedAtMs(received) < leaseMs / 2) {
+    if (claim === 'awaited' || now() - (publishedAtMs(received) ?? 0) < leaseMs / 2) {
       await ask((clients, options) => keep(clients, options, subscription, ackId, 0));
       return;
     }
     const topic = topicOf(attributes[attributeNames.queue] ?? '');
     // With its subscription the message was deleted as well.
     if (topic !== undefined) {
-      const { attempts, history } = pastOf(received);
-      const entry = deathOf(lease, now());
-      const copy = copyOf(received, { attempts, history: [...history, entry] });
+      const past = pastOf(received);
+      const history = [...past.history, deathOf(lease, now())];
+      const copy = copyOf(received, { ...past, history });
       await ask((clients, options) => publish(clients, options, topic, copy));
     }
     await ask((clients, options) => acknowledge(clients, options, subscription, ackId));

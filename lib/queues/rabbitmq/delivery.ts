@@ -31,7 +31,11 @@ export interface DeliverySettings extends HoldOnChannelSettings {
 export const createDelivery = (settings: DeliverySettings): Delivery => {
   const { queue, message, channel, inTurn, live, ended, leases, patience, onSettled, now } = settings;
   const headers = originalHeaders(message.properties.headers);
-  const past = readPast(headers[headerNames.attempt], headers[headerNames.history]);
+  const past = readPast({
+    attempts: headers[headerNames.attempt],
+    history: headers[headerNames.history],
+    unplacedSinceMs: headers[headerNames.unplacedSince],
+  });
   const onChannel = holdOnChannel(settings);
   const lost = new AbortController();
   const hear = ({ lost: signal }: Hold) => {
@@ -51,6 +55,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     body: message.content,
     attemptsBefore: past.attempts,
     history: past.history,
+    unplacedSinceMs: past.unplacedSinceMs,
     receivedAtMs: now(),
     lost: lost.signal,
     begin: async (attempt, key, rival) => {

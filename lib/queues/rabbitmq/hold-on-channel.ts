@@ -58,11 +58,11 @@ export const holdOnChannel = (settings: HoldOnChannelSettings): Hold & { letGo()
       ended.removeEventListener('abort', lose);
     },
     accept: ack,
-    release: () =>
-      returnsOf(message.properties) === 0
+    release: headers =>
+      headers === undefined && returnsOf(message.properties) === 0
         ? nack()
         : // The channel would hold for as long as it lives what can't be copied.
-          again(originalHeaders(message.properties.headers)).catch(nack),
+          again(headers ?? originalHeaders(message.properties.headers)).catch(nack),
     retry: again,
     reject: async (letter, back) => {
       if (!ended.aborted) {

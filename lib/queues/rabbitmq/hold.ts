@@ -11,8 +11,8 @@ export interface Hold {
   readonly lost: AbortSignal;
   /** It is done. */
   accept(): Promise<void>;
-  /** Back to its queue as it came. */
-  release(): Promise<void>;
+  /** Back to its queue: as it came, or with these headers behind the others. */
+  release(headers?: Headers): Promise<void>;
   /** Back to its queue, behind the others, with these headers. */
   retry(headers: Headers): Promise<void>;
   /** Drop it once it lies among the dead letters; where it can't, it goes back to its queue, behind the others, with the headers `back`. */
@@ -53,7 +53,9 @@ export const settleHold = (
     case 'accept':
       return hold.accept();
     case 'release':
-      return hold.release();
+      return settlement.unplacedSinceMs === undefined
+        ? hold.release()
+        : hold.release({ ...headers, [headerNames.unplacedSince]: settlement.unplacedSinceMs });
     case 'retry':
       return hold.retry(counted(settlement.attempt, settlement.history));
     case 'reject':

@@ -39,7 +39,7 @@ const idOf = (message: GetMessage, seen: Map<string, number>): string => {
 /** A message that lies in `place` as a dead letter of `queue`. */
 export const letterOf = (message: GetMessage, queue: string, place: string, seen: Map<string, number>): DeadLetter => {
   const headers = headersOf(message);
-  const { history } = readPast(0, headers['studioml-history']);
+  const { history } = readPast({ history: headers['studioml-history'] });
   const death = deathIn(headers, queue);
   const saidAtMs = Date.parse(history.at(-1)?.at ?? '');
   const diedAtMs = Number(death?.time?.value) * 1000;

@@ -4,6 +4,7 @@ import type { MessageProperties, Options } from 'amqplib';
 export const headerNames = {
   attempt: 'studioml-attempt',
   history: 'studioml-history',
+  unplacedSince: 'studioml-unplaced-since',
   reason: 'studioml-reason',
   message: 'studioml-message',
   queue: 'studioml-queue',

@@ -20,10 +20,22 @@ export const stringAttribute = (value: string): MessageAttributeValue => ({
   StringValue: value.replace(refused, '?').slice(0, 1024) || '-',
 });
 
+const numberAttribute = (value: number): MessageAttributeValue => ({ DataType: 'Number', StringValue: String(value) });
+
 const valueOf = (message: Message, name: string): string | undefined => message.MessageAttributes?.[name]?.StringValue;
 
 export const pastOf = (message: Message): Past =>
-  readPast(valueOf(message, attributeNames.attempt), valueOf(message, attributeNames.history));
+  readPast({
+    attempts: valueOf(message, attributeNames.attempt),
+    history: valueOf(message, attributeNames.history),
+    unplacedSinceMs: valueOf(message, attributeNames.unplacedSince),
+  });
+
+/** When SQS got it, ms since the epoch. */
+export const sentAtMs = ({ Attributes }: Message): number | undefined => {
+  const ms = Number(Attributes?.SentTimestamp);
+  return Number.isFinite(ms) ? ms : undefined;
+};
 
 export const leaseOf = (message: Message): string | undefined => valueOf(message, attributeNames.lease);
 export const queueOf = (message: Message): string | undefined => valueOf(message, attributeNames.queue);
@@ -48,7 +60,8 @@ export const copyOf = (message: Message, past: Past, added: Attributes = {}): Co
   const bodyBytes = Buffer.byteLength(body);
   const room = Math.max(messageBytes - bodyBytes - otherBytes, otherBytes);
   const ours: Record<string, MessageAttributeValue> = { ...added };
-  if (past.attempts > 0) ours[attributeNames.attempt] = { DataType: 'Number', StringValue: String(past.attempts) };
+  if (past.attempts > 0) ours[attributeNames.attempt] = numberAttribute(past.attempts);
+  if (past.unplacedSinceMs !== undefined) ours[attributeNames.unplacedSince] = numberAttribute(past.unplacedSinceMs);
   if (past.history.length > 0) {
     ours[attributeNames.history] = { DataType: 'String', StringValue: historyText(past.history, room) };
   }

@@ -12,7 +12,7 @@ import { createNames } from '../names.ts';
 import { visitHeld, type HeldLetters } from '../visit-held.ts';
 import { createSqsAccount, type SqsAccount } from './account.ts';
 import { attributeNames } from '../attribute-names.ts';
-import { copyOf, pastOf, queueOf } from './copies.ts';
+import { copyOf, pastOf, queueOf, sentAtMs } from './copies.ts';
 import type { Accounts } from './credentials.ts';
 import { createDeadLetters, deadSuffix } from './dead-letters.ts';
 import { listQueues } from './discovery.ts';
@@ -42,7 +42,6 @@ const movedFrom = (message: Message): string | undefined =>
 const letterOf = (message: Message, name: string, place: string): DeadLetter => {
   const { history } = pastOf(message);
   const saidAtMs = Date.parse(history.at(-1)?.at ?? '');
-  const sentAtMs = Number(message.Attributes?.SentTimestamp);
   return {
     kind: 'sqs',
     queue: name,
@@ -53,7 +52,7 @@ const letterOf = (message: Message, name: string, place: string): DeadLetter => 
       attribute(message, attributeNames.message) ??
       "moved by the queue's own redrive policy; the runner's event `settled` says why",
     history,
-    atMs: [saidAtMs, sentAtMs].find(ms => Number.isFinite(ms)),
+    atMs: [saidAtMs, sentAtMs(message)].find(ms => Number.isFinite(ms)),
     body: Buffer.from(message.Body ?? ''),
   };
 };

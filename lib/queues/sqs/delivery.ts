@@ -10,7 +10,7 @@ import { attributeNames } from '../attribute-names.ts';
 import { createHeldDelivery, type HeldDelivery, type MessageCalls } from '../held-delivery.ts';
 import type { Past } from '../history.ts';
 import type { SqsAccount } from './account.ts';
-import { copyOf, pastOf, stringAttribute } from './copies.ts';
+import { copyOf, pastOf, sentAtMs, stringAttribute } from './copies.ts';
 import { deadSuffix, type DeadLetters } from './dead-letters.ts';
 import { faultOf } from './faults.ts';
 import type { LeaseQueue, Receipt } from './lease-queue.ts';
@@ -121,6 +121,7 @@ export const createDelivery = (settings: DeliverySettings): HeldDelivery => {
     id: message.MessageId ?? '',
     body: Buffer.from(message.Body ?? ''),
     past,
+    sentAtMs: sentAtMs(message),
     received,
     calls,
     faultOf,

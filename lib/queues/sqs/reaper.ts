@@ -65,8 +65,9 @@ export const createReaper = (settings: ReaperSettings): { close(): Promise<void>
       const { QueueUrl } = await ask((client, options) =>
         client.send(new GetQueueUrlCommand({ QueueName: home }), options),
       );
-      const { attempts, history } = pastOf(message);
-      const copy = copyOf(message, { attempts, history: [...history, deathOf(leaseOf(message), now())] });
+      const past = pastOf(message);
+      const history = [...past.history, deathOf(leaseOf(message), now())];
+      const copy = copyOf(message, { ...past, history });
       await ask((client, options) => client.send(new SendMessageCommand({ QueueUrl, ...copy }), options));
     } catch (error) {
       // With its queue the message was deleted as well.

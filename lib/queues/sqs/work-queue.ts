@@ -95,7 +95,7 @@ export const createWorkQueue = (settings: WorkQueueSettings): WorkQueue => {
                 WaitTimeSeconds: waitSeconds,
                 VisibilityTimeout: Math.ceil(visibilityMs / 1000),
                 MessageAttributeNames: ['All'],
-                MessageSystemAttributeNames: ['ApproximateReceiveCount'],
+                MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'],
               }),
               options,
             ),

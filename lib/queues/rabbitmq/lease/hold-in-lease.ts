@@ -38,7 +38,8 @@ export const holdInLease = (held: HeldMessage, leases: Leases, entry: LeaseEntry
   return {
     lost: entry.lost,
     accept: () => leases.settle(entry, patienceMs),
-    release: () => leases.settle(entry, releasePatienceMs, home(originalHeaders(message.properties.headers))),
+    release: (headers = originalHeaders(message.properties.headers)) =>
+      leases.settle(entry, releasePatienceMs, home(headers)),
     retry: async headers => {
       // A copy that finds no home becomes a dead letter; one that is not settled would be held for ever.
       const waitMs = await rebind().then(
