@@ -28,6 +28,8 @@ export interface Delivery {
    * gave it back because it can't. Absent: neither is known.
    */
   readonly unplacedSinceMs?: number | undefined;
+  /** When it became the dead letter that an operator put back as new, ms since the epoch: attempts from before are over. */
+  readonly buriedAtMs?: number | undefined;
   readonly receivedAtMs: number;
   /** Aborts when the message is no longer ours; the reason is an AttemptError (lease-lost or queue-deleted). */
   readonly lost: AbortSignal;

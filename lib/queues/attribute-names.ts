@@ -3,6 +3,7 @@ export const attributeNames = {
   attempt: 'studioml-attempt',
   history: 'studioml-history',
   unplacedSince: 'studioml-unplaced-since',
+  buriedAt: 'studioml-buried-at',
   reason: 'studioml-reason',
   message: 'studioml-message',
   queue: 'studioml-queue',

@@ -180,6 +180,7 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
     attemptsBefore: past.attempts,
     history: past.history,
     unplacedSinceMs: past.unplacedSinceMs ?? sentAtMs,
+    buriedAtMs: past.buriedAtMs,
     receivedAtMs: received.receivedAtMs,
     lost: hold.lost,
     begin: async attempt => {

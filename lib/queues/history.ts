@@ -6,6 +6,8 @@ export interface Past {
   readonly history: readonly HistoryEntry[];
   /** When a runner first gave it back because it can't run it at all, ms since the epoch. */
   readonly unplacedSinceMs?: number | undefined;
+  /** When it became the dead letter that an operator put back as new, ms since the epoch. */
+  readonly buriedAtMs?: number | undefined;
 }
 
 const isEntry = (value: unknown): value is HistoryEntry => {
@@ -25,6 +27,7 @@ export const readPast = ({
   attempts,
   history,
   unplacedSinceMs,
+  buriedAtMs,
 }: Readonly<Partial<Record<keyof Past, unknown>>>): Past => {
   let entries: unknown = history;
   if (typeof history === 'string') {
@@ -35,9 +38,20 @@ export const readPast = ({
     }
   }
   const since = wholeNumber(unplacedSinceMs);
+  const buried = wholeNumber(buriedAtMs);
   return {
     attempts: wholeNumber(attempts) ?? 0,
     history: Array.isArray(entries) ? entries.filter(isEntry) : [],
     ...(since === undefined ? {} : { unplacedSinceMs: since }),
+    ...(buried === undefined ? {} : { buriedAtMs: buried }),
   };
+};
+
+/** The past of a dead letter that goes back: as new, or what was before its last attempt. */
+export const pastOfRequeued = (
+  { history, atMs }: { readonly history: readonly HistoryEntry[]; readonly atMs: number | undefined },
+  counted: boolean,
+): Past => {
+  if (counted) return { attempts: Math.max(0, history.length - 1), history };
+  return { attempts: 0, history: [], buriedAtMs: atMs === undefined ? undefined : Math.floor(atMs) };
 };

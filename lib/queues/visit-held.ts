@@ -1,5 +1,5 @@
 import type { DeadLetter, Verdict } from './dead-letters.ts';
-import type { Past } from './history.ts';
+import { pastOfRequeued, type Past } from './history.ts';
 
 /** Messages of a service that hides what was taken from others for a while, as dead letters. */
 export interface HeldLetters<M> {
@@ -19,10 +19,6 @@ export interface HeldLetters<M> {
 
 /** A service with many machines behind it may answer with nothing although there is something. */
 const emptyLooks = 2;
-
-/** The past of a letter that goes back: none, or what was before its last attempt. */
-const pastFor = (verdict: Verdict, { history }: DeadLetter): Past =>
-  verdict === 'requeue-counted' ? { attempts: Math.max(0, history.length - 1), history } : { attempts: 0, history: [] };
 
 /**
  * Take every message of one place, judge those that are meant, oldest first, and show again what is kept. What comes while it is
@@ -53,7 +49,7 @@ export const visitHeld = async <M>(
       if (verdict === 'keep') continue;
       if (verdict !== 'drop') {
         await held.keepHidden(message, signal);
-        await held.sendHome(message, pastFor(verdict, letter), signal);
+        await held.sendHome(message, pastOfRequeued(letter, verdict === 'requeue-counted'), signal);
       }
       await held.remove(message, signal);
       taken.delete(id);

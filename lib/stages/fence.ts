@@ -26,7 +26,9 @@ const freshMs = 2000;
 
 /** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
 const isOver = ({ at, until }: FenceMark, { delivery }: PreparedAttempt, nowMs: number): boolean =>
-  Date.parse(until ?? '') < nowMs || delivery.history.some(entry => Date.parse(entry.at) >= Date.parse(at));
+  Date.parse(until ?? '') < nowMs ||
+  (delivery.buriedAtMs ?? 0) >= Date.parse(at) ||
+  delivery.history.some(entry => Date.parse(entry.at) >= Date.parse(at));
 
 /** Why this attempt must not run beside what stands there. A later submission of the same key is another run. */
 const objectionTo = (mark: FenceMark, attempt: PreparedAttempt, nowMs: number): AttemptError | undefined => {

@@ -94,7 +94,7 @@ t.test('looking takes nothing; one goes back as new, one with its count, one is 
   const work = scene.broker.open(queue);
   const first = await work.receive(never);
   const second = await work.receive(never);
-  t.match(first, { attemptsBefore: 0, history: [] });
+  t.match(first, { attemptsBefore: 0, history: [], buriedAtMs: found[0]?.atMs });
   t.equal(first?.body.toString(), 'a');
   t.match(second, { attemptsBefore: 2, history });
   await first?.settle({ type: 'accept' });

@@ -24,6 +24,7 @@ interface Parts {
   readonly accession?: string;
   readonly submitted?: number;
   readonly history?: readonly HistoryEntry[];
+  readonly buriedAtMs?: number;
   readonly begin?: PreparedAttempt['delivery']['begin'];
 }
 
@@ -37,9 +38,10 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
   bus.events$.subscribe(event => events.push(event));
   const attempt = (parts: Parts = {}): PreparedAttempt => {
     const { number = 1, accession = 'one', submitted = 100, history = [], begin = () => Promise.resolve() } = parts;
+    const { buriedAtMs } = parts;
     const made = makeAttempt({ home, artifacts: [] });
     const identity: AttemptIdentity = { ...made.identity, number, accession };
-    const delivery = { history, begin } as unknown as PreparedAttempt['delivery'];
+    const delivery = { history, buriedAtMs, begin } as unknown as PreparedAttempt['delivery'];
     return { ...made, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
   };
   const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => clock.ms };
@@ -205,6 +207,14 @@ t.test('an older attempt does not start beside a newer one, unless that is known
   await t.rejects(ready(attempt({ number: 1 })), { code: 'duplicate' });
   const died: HistoryEntry = { cause: 'runner-died', host: 'h', at: '2026-01-01T12:30:00Z' };
   await ready(attempt({ number: 1, accession: 'requeued', history: [died] }));
+});
+
+t.test('a dead letter that was put back as new starts over a mark from before, not beside a later one', async t => {
+  const { attempt, ready, mark } = rig(t);
+  await ready(attempt({ number: 3, accession: 'died' }));
+  await t.rejects(ready(attempt({ buriedAtMs: nowMs - 1 })), { code: 'duplicate' }, 'another message of it runs');
+  await ready(attempt({ accession: 'requeued', buriedAtMs: nowMs + 1000 }));
+  t.match(await mark(), { attempt: 1, accession: 'requeued' });
 });
 
 t.test('whoever has the same number was given the message after it was given back', async t => {

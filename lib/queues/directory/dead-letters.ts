@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DeadLetter, DeadLetters } from '../dead-letters.ts';
-import { readPast } from '../history.ts';
+import { pastOfRequeued, readPast } from '../history.ts';
 import { freeName, writePastAt } from './home.ts';
 import { isMissing, pathsOf } from './paths.ts';
 
@@ -63,8 +63,7 @@ export const directoryDeadLetters = (root: string): DeadLetters => {
     // Behind what waits there.
     await utimes(letter.place, now, now);
     const home = await freeName(queue, letter.id);
-    if (counted)
-      await writePastAt(queue, home, { attempts: Math.max(0, letter.history.length - 1), history: letter.history });
+    await writePastAt(queue, home, pastOfRequeued(letter, counted));
     await rename(letter.place, join(queue, home));
   };
 

@@ -119,6 +119,7 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
     attemptsBefore: past.attempts,
     history: past.history,
     unplacedSinceMs: past.unplacedSinceMs,
+    buriedAtMs: past.buriedAtMs,
     receivedAtMs: now(),
     lost: lost.signal,
     begin: async attempt => {

@@ -6,8 +6,8 @@ import { isMissing, messageName, pastOf } from './paths.ts';
 const unset: Past = { attempts: 0, history: [] };
 
 /** Whether it says nothing, so that no file is needed for it. */
-export const isUnset = ({ attempts, history, unplacedSinceMs }: Past): boolean =>
-  attempts === 0 && history.length === 0 && unplacedSinceMs === undefined;
+export const isUnset = ({ attempts, history, unplacedSinceMs, buriedAtMs }: Past): boolean =>
+  attempts === 0 && history.length === 0 && unplacedSinceMs === undefined && buriedAtMs === undefined;
 
 /** What travels with the message of this name; nothing where it is missing or makes no sense. */
 export const readPastAt = async (directory: string, name: string): Promise<Past> => {

@@ -46,6 +46,7 @@ export const pastOf = (received: Received): Past => {
     attempts: attributes[attributeNames.attempt],
     history: text,
     unplacedSinceMs: attributes[attributeNames.unplacedSince],
+    buriedAtMs: attributes[attributeNames.buriedAt],
   });
 };
 
@@ -55,7 +56,7 @@ export const publishedAtMs = ({ message }: Received): number | undefined => {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 };
 
-const ours = /^studioml-(attempt|history|unplaced-since|reason|message|queue|lease)/;
+const ours = /^studioml-(attempt|history|unplaced-since|buried-at|reason|message|queue|lease)/;
 
 /** The message once more, with this past and these attributes. */
 export const copyOf = (received: Received, past: Past, added: Readonly<Record<string, string>> = {}): Outgoing => {
@@ -68,6 +69,7 @@ export const copyOf = (received: Received, past: Past, added: Readonly<Record<st
       ...historyAttributes(past.history),
       ...(past.attempts > 0 ? { [attributeNames.attempt]: String(past.attempts) } : {}),
       ...(past.unplacedSinceMs === undefined ? {} : { [attributeNames.unplacedSince]: String(past.unplacedSinceMs) }),
+      ...(past.buriedAtMs === undefined ? {} : { [attributeNames.buriedAt]: String(past.buriedAtMs) }),
       ...added,
     },
     ...(orderingKey ? { orderingKey } : {}),

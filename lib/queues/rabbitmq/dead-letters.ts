@@ -1,7 +1,7 @@
 import { connect, type Channel, type ChannelModel, type ConfirmChannel, type GetMessage } from 'amqplib';
 import { messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
-import type { DeadLetters, Verdict } from '../dead-letters.ts';
+import type { DeadLetter, DeadLetters, Verdict } from '../dead-letters.ts';
 import { isNotFound, onThrowAwayChannel } from './channels.ts';
 import { deadQueueOf } from './delivery.ts';
 import { isWorkQueue } from './discovery.ts';
@@ -38,10 +38,11 @@ const carried = [
 /** Publish to a queue; resolves when the broker has it. */
 const publish = async (
   channel: ConfirmChannel,
-  queue: string,
+  letter: DeadLetter,
   message: GetMessage,
   counted: boolean,
 ): Promise<void> => {
+  const { queue } = letter;
   const properties = message.properties as unknown as Readonly<Record<string, unknown>>;
   const given = Object.fromEntries(
     carried.filter(name => properties[name] !== undefined).map(name => [name, properties[name]]),
@@ -52,7 +53,7 @@ const publish = async (
   };
   channel.on('return', onReturn);
   try {
-    const options = { ...given, headers: requeuedHeaders(message, counted), persistent: true, mandatory: true };
+    const options = { ...given, headers: requeuedHeaders(message, letter, counted), persistent: true, mandatory: true };
     channel.publish('', queue, message.content, options);
     await channel.waitForConfirms();
   } finally {
@@ -114,13 +115,13 @@ export const rabbitmqDeadLetters = async (settings: RabbitmqDeadLettersSettings)
     return others.filter((_, at) => areQuorum[at] === false);
   };
 
-  const settle = async (message: GetMessage, queue: string, verdict: Verdict, holding: Channel): Promise<void> => {
+  const settle = async (message: GetMessage, letter: DeadLetter, verdict: Verdict, holding: Channel): Promise<void> => {
     if (verdict === 'keep') return;
     if (verdict !== 'drop') {
       const publishing = await model.createConfirmChannel();
       publishing.on('error', () => undefined);
       try {
-        await publish(publishing, queue, message, verdict === 'requeue-counted');
+        await publish(publishing, letter, message, verdict === 'requeue-counted');
       } finally {
         await publishing.close().catch(() => undefined);
       }
@@ -153,7 +154,7 @@ export const rabbitmqDeadLetters = async (settings: RabbitmqDeadLettersSettings)
               if (message === false) break;
               if (place !== deadQueueOf(queue) && !diedIn(message, queue)) continue;
               const letter = letterOf(message, queue, place, seen);
-              await settle(message, letter.queue, judge(letter), holding);
+              await settle(message, letter, judge(letter), holding);
             }
           } finally {
             // What is unacknowledged goes back with the channel.

@@ -35,6 +35,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     attempts: headers[headerNames.attempt],
     history: headers[headerNames.history],
     unplacedSinceMs: headers[headerNames.unplacedSince],
+    buriedAtMs: headers[headerNames.buriedAt],
   });
   const onChannel = holdOnChannel(settings);
   const lost = new AbortController();
@@ -56,6 +57,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     attemptsBefore: past.attempts,
     history: past.history,
     unplacedSinceMs: past.unplacedSinceMs,
+    buriedAtMs: past.buriedAtMs,
     receivedAtMs: now(),
     lost: lost.signal,
     begin: async (attempt, key, rival) => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { GetMessage } from 'amqplib';
 import type { DeadLetter } from '../dead-letters.ts';
-import { readPast } from '../history.ts';
+import { pastOfRequeued, readPast } from '../history.ts';
+import { headerNames } from './message.ts';
 
 type Headers = Readonly<Record<string, unknown>>;
 export const headersOf = ({ properties }: GetMessage): Headers => properties.headers ?? {};
@@ -62,10 +63,15 @@ export const letterOf = (message: GetMessage, queue: string, place: string, seen
 
 const countNames = new Set(['studioml-attempt', 'studioml-history']);
 
-/** The headers of a letter that goes back: what the client gave it, with the count of its attempts or without. */
-export const requeuedHeaders = (message: GetMessage, counted: boolean): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(headersOf(message)).filter(([name]) =>
-      countNames.has(name) ? counted : !/^(studioml-|x-death$|x-(first|last)-death-|x-delivery-count$)/.test(name),
+/** The headers of a letter that goes back: what the client gave it, with the count of its attempts or, as new, when it was buried. */
+export const requeuedHeaders = (message: GetMessage, letter: DeadLetter, counted: boolean): Record<string, unknown> => {
+  const { buriedAtMs } = pastOfRequeued(letter, counted);
+  return {
+    ...Object.fromEntries(
+      Object.entries(headersOf(message)).filter(([name]) =>
+        countNames.has(name) ? counted : !/^(studioml-|x-death$|x-(first|last)-death-|x-delivery-count$)/.test(name),
+      ),
     ),
-  );
+    ...(buriedAtMs === undefined ? {} : { [headerNames.buriedAt]: buriedAtMs }),
+  };
+};

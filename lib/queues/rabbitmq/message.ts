@@ -5,6 +5,7 @@ export const headerNames = {
   attempt: 'studioml-attempt',
   history: 'studioml-history',
   unplacedSince: 'studioml-unplaced-since',
+  buriedAt: 'studioml-buried-at',
   reason: 'studioml-reason',
   message: 'studioml-message',
   queue: 'studioml-queue',

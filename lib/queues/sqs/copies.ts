@@ -29,6 +29,7 @@ export const pastOf = (message: Message): Past =>
     attempts: valueOf(message, attributeNames.attempt),
     history: valueOf(message, attributeNames.history),
     unplacedSinceMs: valueOf(message, attributeNames.unplacedSince),
+    buriedAtMs: valueOf(message, attributeNames.buriedAt),
   });
 
 /** When SQS got it, ms since the epoch. */
@@ -62,6 +63,7 @@ export const copyOf = (message: Message, past: Past, added: Attributes = {}): Co
   const ours: Record<string, MessageAttributeValue> = { ...added };
   if (past.attempts > 0) ours[attributeNames.attempt] = numberAttribute(past.attempts);
   if (past.unplacedSinceMs !== undefined) ours[attributeNames.unplacedSince] = numberAttribute(past.unplacedSinceMs);
+  if (past.buriedAtMs !== undefined) ours[attributeNames.buriedAt] = numberAttribute(past.buriedAtMs);
   if (past.history.length > 0) {
     ours[attributeNames.history] = { DataType: 'String', StringValue: historyText(past.history, room) };
   }
