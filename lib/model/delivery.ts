@@ -20,6 +20,8 @@ export interface Delivery {
   /** The broker's name for it, for people and logs. */
   readonly id: string;
   readonly body: Buffer;
+  /** How many bytes it has, where those are more than may be: `body` is empty then. */
+  readonly unreadBytes?: number | undefined;
   /** How many attempts were started before this one, as far as the message tells. */
   readonly attemptsBefore: number;
   readonly history: readonly HistoryEntry[];

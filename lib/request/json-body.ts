@@ -10,6 +10,9 @@ export const isJsonObject = (value: unknown): value is JsonObject =>
 /** The largest message that is read unless the caller says otherwise, sealed or clear. */
 export const defaultMaxMessageBytes = 16 * 1024 * 1024;
 
+export const tooLarge = (bytes: number, maxBytes: number): AttemptError =>
+  new AttemptError('too-large', 'the message is larger than any request', { bytes, maxBytes });
+
 /** Objects and lists within each other: what walks a request needs no more stack than this. */
 const maxDepth = 100;
 
@@ -68,9 +71,7 @@ const decode = (text: string): unknown =>
  */
 export const parseJsonBody = (body: Buffer, maxBytes: number): unknown => {
   const bytes = body.length;
-  if (bytes > maxBytes) {
-    throw new AttemptError('too-large', 'the message is larger than any request', { bytes, maxBytes });
-  }
+  if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
   if (!isUtf8(body)) throw new AttemptError('malformed', 'the message is not UTF-8; expected JSON in UTF-8', { bytes });
   const shape = shapeOf(body);
   if (shape.depth > maxDepth) {

@@ -70,6 +70,7 @@ const takeUp = ({ delivery, credit, through }: PulledDelivery, use: IngestContex
 export const ingest = (use: IngestContext): OperatorFunction<PulledDelivery, TakenAttempt> =>
   map(pulled => {
     const attempt = takeUp(pulled, use);
-    use.emit('message-taken', { id: pulled.delivery.id, bytes: pulled.delivery.body.length }, attempt.record);
+    const { delivery } = pulled;
+    use.emit('message-taken', { id: delivery.id, bytes: delivery.unreadBytes ?? delivery.body.length }, attempt.record);
     return attempt;
   });

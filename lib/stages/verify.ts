@@ -5,6 +5,7 @@ import { verifyEnvelope } from '../crypto/signature.ts';
 import { AttemptError } from '../errors.ts';
 import type { TakenAttempt, VerifiedAttempt } from '../model/attempt.ts';
 import { readMessage } from '../request/envelope.ts';
+import { tooLarge } from '../request/json-body.ts';
 import type { Emit } from '../telemetry/events.ts';
 
 export interface VerifyContext {
@@ -42,6 +43,7 @@ const keyOf = (sender: KeyFile<SenderKey> | undefined, use: VerifyContext): Send
 export const verify = (use: VerifyContext): OperatorFunction<TakenAttempt, VerifiedAttempt> =>
   mergeMap(async attempt => {
     const { delivery, record } = attempt;
+    if (delivery.unreadBytes !== undefined) throw tooLarge(delivery.unreadBytes, use.maxMessageBytes);
     const content = readMessage(delivery.body, use.maxMessageBytes);
     const sender = use.senderKey(delivery.queue.name);
     if (content.type === 'clear') {

@@ -10,6 +10,7 @@ const lookEveryMs = 25;
 interface Message {
   readonly id: string;
   readonly body: Buffer;
+  readonly unreadBytes?: number;
   readonly attempts: number;
   readonly history: readonly HistoryEntry[];
   readonly unplacedSinceMs?: number;
@@ -123,6 +124,7 @@ export class MemoryBroker implements QueueBroker {
       queue: { kind: this.kind, name: queue },
       id: message.id,
       body: message.body,
+      unreadBytes: message.unreadBytes,
       attemptsBefore: message.attempts,
       history: message.history,
       unplacedSinceMs: message.unplacedSinceMs,

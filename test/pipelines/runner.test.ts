@@ -175,11 +175,12 @@ t.test('what can not be read is a dead letter, and the next message runs', async
   rig.broker.publish('rmq_a', { hello: 'world' });
   rig.broker.publish('rmq_a', Buffer.from('{"experiment": {"key": "half'));
   rig.broker.publish('rmq_a', Buffer.alloc(2 << 20, 0x20));
+  rig.broker.publish('rmq_a', Buffer.alloc(0), { unreadBytes: 3e9 });
   rig.broker.publish('rmq_a', rig.request('good'));
-  await settledCount(rig, 5);
+  await settledCount(rig, 6);
   t.strictSame(
     rig.broker.dead.map(one => one.reason),
-    ['malformed', 'not-a-request', 'malformed', 'too-large'],
+    ['malformed', 'not-a-request', 'malformed', 'too-large', 'too-large'],
   );
   t.match(rig.settled.at(-1), { experiment: 'good', settlement: 'accept' });
   await isWhole(rig);

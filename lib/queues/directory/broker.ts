@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { Observable } from 'rxjs';
 import { messageOf } from '../../errors.ts';
+import { defaultMaxMessageBytes } from '../../request/json-body.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import type { QueueBroker } from '../queue.ts';
 import { keepClaims } from './claims.ts';
@@ -17,6 +18,8 @@ export interface DirectorySettings {
   readonly runnerId: string;
   /** After this long without a heartbeat a runner's claims go home, ms. */
   readonly leaseMs: number;
+  /** A larger message is handed over unread. Default: larger than any request. */
+  readonly maxMessageBytes?: number;
   readonly emit: Emit;
   readonly now?: () => number;
 }
@@ -61,14 +64,14 @@ const discover = (root: string, emit: Emit): Observable<ReadonlySet<string>> =>
  * Source: spec "Local directory".
  */
 export const createDirectoryBroker = (settings: DirectorySettings): QueueBroker => {
-  const { root, leaseMs, emit, now = Date.now } = settings;
+  const { root, leaseMs, maxMessageBytes = defaultMaxMessageBytes, emit, now = Date.now } = settings;
   // Containers that follow one another have one host name and one process id: the claims of the one before are not ours.
   const runnerId = `${settings.runnerId}-${randomBytes(4).toString('hex')}`;
   const claims = keepClaims({ root, runnerId, leaseMs, emit, now });
   return {
     kind: 'directory',
     discover: () => discover(root, emit),
-    open: name => createDirectoryQueue({ root, name, runnerId, claims, emit, now }),
+    open: name => createDirectoryQueue({ root, name, runnerId, claims, maxMessageBytes, emit, now }),
     reporter: name => createDirectoryReporter({ root, name, emit, now }),
     count: names => countInDirectory(root, names),
     close: () => claims.close(),

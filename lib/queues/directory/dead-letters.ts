@@ -2,7 +2,7 @@ import { lstat, readdir, readFile, rename, rm, stat, unlink, utimes } from 'node
 import { join } from 'node:path';
 import type { DeadLetter, DeadLetters } from '../dead-letters.ts';
 import { pastOfRequeued, readPast } from '../history.ts';
-import { freeName, writePastAt } from './home.ts';
+import { freeName, readWithin, writePastAt } from './home.ts';
 import { isMissing, pathsOf } from './paths.ts';
 
 const nothingIfMissing = async (directory: string): Promise<string[]> => {
@@ -25,6 +25,9 @@ const lettersOf = (names: readonly string[]): string[] => {
   });
 };
 
+/** A letter may be one for its size: what is larger is not read, bytes. */
+const maxShownBytes = 64 * 1024 * 1024;
+
 const readLetter = async (dead: string, queue: string, name: string): Promise<DeadLetter | undefined> => {
   try {
     const path = join(dead, name);
@@ -41,7 +44,7 @@ const readLetter = async (dead: string, queue: string, name: string): Promise<De
       message: typeof message === 'string' ? message : 'nothing says why',
       history: readPast({ history }).history,
       atMs: Number.isNaN(atMs) ? mtimeMs : atMs,
-      body: await readFile(path),
+      body: (await readWithin(path, maxShownBytes)).body,
     };
   } catch (error) {
     // Another operator was quicker.

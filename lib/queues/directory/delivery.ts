@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AttemptError, UnplacedLetter } from '../../errors.ts';
 import type { Delivery, QueueName } from '../../model/delivery.ts';
@@ -6,7 +6,7 @@ import type { Settlement } from '../../model/outcome.ts';
 import type { ClaimsKeeper } from './claims.ts';
 import type { Past } from '../history.ts';
 import { placeLetter } from '../place-letter.ts';
-import { bringHome, freeName, isUnset, readPastAt, writePastAt } from './home.ts';
+import { bringHome, freeName, isUnset, readPastAt, readWithin, writePastAt } from './home.ts';
 import { isMissing, messageName, pastOf, type QueuePaths } from './paths.ts';
 
 type Reject = Extract<Settlement, { type: 'reject' }>;
@@ -17,6 +17,7 @@ export interface ClaimedMessage {
   /** The claim's file in `paths.claims`. */
   readonly claim: string;
   readonly claims: ClaimsKeeper;
+  readonly maxMessageBytes: number;
   readonly now: () => number;
 }
 
@@ -33,12 +34,14 @@ export interface ClaimedMessage {
  *
  * Where there is no place for a letter the message goes back, behind the others. What can't be written because the disk is full, for one,
  * keeps no message: it goes home as it is, since its claim would be held for as long as this runner lives.
+ * Errors: those of the file system where the message can't be read; it is still claimed.
  */
-export const createDelivery = async ({ queue, paths, claim, claims, now }: ClaimedMessage): Promise<Delivery> => {
+export const createDelivery = async (message: ClaimedMessage): Promise<Delivery> => {
+  const { queue, paths, claim, claims, maxMessageBytes, now } = message;
   const claimed = join(paths.claims, claim);
   const name = messageName(claim);
   const past = await readPastAt(paths.claims, claim);
-  const body = await readFile(claimed);
+  const { body, unreadBytes } = await readWithin(claimed, maxMessageBytes);
   const lost = new AbortController();
   const where = { queue: queue.name, message: name };
   const gone = (cause: unknown) =>
@@ -116,6 +119,7 @@ export const createDelivery = async ({ queue, paths, claim, claims, now }: Claim
     queue,
     id: name,
     body,
+    unreadBytes,
     attemptsBefore: past.attempts,
     history: past.history,
     unplacedSinceMs: past.unplacedSinceMs,

@@ -1,7 +1,21 @@
-import { lstat, readFile, rename, writeFile } from 'node:fs/promises';
+import { lstat, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPast, type Past } from '../history.ts';
 import { isMissing, messageName, pastOf } from './paths.ts';
+
+/** A file's content; of one with more than `maxBytes` only how many it has, since nobody should have to hold them. */
+export const readWithin = async (
+  path: string,
+  maxBytes: number,
+): Promise<{ readonly body: Buffer; readonly unreadBytes?: number }> => {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    return size > maxBytes ? { body: Buffer.alloc(0), unreadBytes: size } : { body: await file.readFile() };
+  } finally {
+    await file.close();
+  }
+};
 
 const unset: Past = { attempts: 0, history: [] };
 

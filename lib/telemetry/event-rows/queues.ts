@@ -50,6 +50,11 @@ export const queueEvents = table({
     when: 'a queue is left alone for a while after a message was given back',
     fields: { delayMs: 'number', why: 'string' },
   },
+  'message-unreadable': {
+    level: 'warn',
+    when: 'a message of a directory can not be read by this runner; it lies in its queue for others, and is tried again after a growing delay',
+    fields: { path: 'string', expected: 'string', error: 'string', retryMs: 'number' },
+  },
   'lock-stale': {
     level: 'warn',
     when: "a client's lock file is much older than any write; it is passed over",
