@@ -1,7 +1,15 @@
 import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
-import { arrows, assemblers, importsNoPackages, interfaces, places } from './lint/layers.ts';
+import {
+  arrows,
+  assemblers,
+  importsNoPackages,
+  interfaces,
+  moduleOfChildren,
+  places,
+  startsChildren,
+} from './lint/layers.ts';
 
 const escaped = text => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -81,5 +89,16 @@ export default defineConfig(
     },
   },
   ...restrictedImports,
+  {
+    files: places.map(([prefix]) => (prefix.endsWith('/') ? `${prefix}**` : prefix)),
+    ignores: [startsChildren],
+    rules: {
+      // The rule of the same name in eslint itself has the layers.
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: moduleOfChildren.source, message: `Children are started by ${startsChildren}.` }] },
+      ],
+    },
+  },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 );

@@ -21,6 +21,10 @@ export const arrows: Readonly<Record<Layer, readonly Layer[]>> = {
 /** The model is types; the one module it may name is Node's, for the types of streams. */
 export const importsNoPackages: readonly Layer[] = ['model'];
 
+/** Of lib, pipelines and bin the one file that imports Node's module for children: each of them gets an environment without secrets. */
+export const startsChildren = 'lib/resources/child-process.ts';
+export const moduleOfChildren = /^(node:)?child_process$/;
+
 /** Where a layer's files are: a folder, or one file. The first match counts. */
 export const places: readonly (readonly [prefix: string, layer: Layer])[] = [
   ['bin/', 'bin'],
@@ -61,6 +65,7 @@ export const breach = (file: string, target: string, isPackage: boolean): string
   const from = layerOf(file);
   if (from === undefined) return undefined;
   if (isPackage) {
+    if (moduleOfChildren.test(target) && file !== startsChildren) return `children are started by ${startsChildren}`;
     return importsNoPackages.includes(from) && !target.startsWith('node:') ? `${from} imports no packages` : undefined;
   }
   const to = layerOf(target);

@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
 import { lstat, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf } from '../../lib/errors.ts';
 import { findInterpreters } from '../../lib/executors/interpreters.ts';
-import { openEnv } from '../../lib/request/open-env.ts';
+import { run } from '../../lib/resources/child-process.ts';
 import { openControlGroups, shortcomings } from '../../lib/resources/cgroups/control-groups.ts';
 import { humanBytes } from '../../lib/telemetry/person-format.ts';
 import type { Check } from './check.ts';
 import { directoryFault } from './directory-fault.ts';
 
-const run = promisify(execFile);
 const littleDiskBytes = 2e9;
 
 /** A directory, or where it is not there the next one above that is. */
@@ -78,7 +75,7 @@ const uv: Check = {
   name: 'uv',
   run: async (_, signal) => {
     try {
-      const { stdout } = await run('uv', ['--version'], { signal, env: openEnv(process.env) });
+      const { stdout } = await run('uv', ['--version'], { signal });
       return { status: 'ok', found: stdout.trim() };
     } catch (error) {
       signal.throwIfAborted();

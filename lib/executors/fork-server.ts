@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { closeSync, constants as files, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { sleep } from '../flow/wait.ts';
+import { spawn } from '../resources/child-process.ts';
 import { statusOf } from '../resources/process-status.ts';
 import { minorOf, type Interpreter } from './interpreters.ts';
 import type { Ended, Shell } from './shells.ts';

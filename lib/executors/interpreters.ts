@@ -1,12 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve, sep } from 'node:path';
-import { promisify } from 'node:util';
 import { AttemptError } from '../errors.ts';
-import { openEnv } from '../request/open-env.ts';
+import { run } from '../resources/child-process.ts';
 
-const run = promisify(execFile);
 const probeTimeoutMs = 5000;
 
 /** A Python that experiments can run on. */
@@ -72,7 +69,6 @@ const probe = async (path: string, user: ProbeUser | undefined): Promise<Interpr
   try {
     // -I: neither the runner's PYTHONPATH nor the user's own packages belong to the interpreter.
     const { stdout } = await run(path, ['-I', '-c', question], {
-      env: openEnv(process.env),
       timeout: probeTimeoutMs,
       killSignal: 'SIGKILL',
       ...(user && { uid: user.uid, gid: user.gid, cwd: '/' }),

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { AttemptError, messageOf } from '../errors.ts';
 import { sleep } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
 import type { Exceeded, Exit } from '../model/outcome.ts';
+import { spawn } from '../resources/child-process.ts';
 import type { Launcher } from './launcher.ts';
 import { createProcessTree } from './process-tree.ts';
 import { startedBy, type Ended, type Started } from './shells.ts';

@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Command, StagedAttempt } from '../model/attempt.ts';
-
-const run = promisify(execFile);
+import { run } from '../resources/child-process.ts';
 
 /** Another user than the runner's own, for experiments. */
 export interface RunAs {

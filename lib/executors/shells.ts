@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { spawn, type ChildProcess } from '../resources/child-process.ts';
 
 /** How a process ended; both null where nobody can tell any more. */
 export interface Ended {

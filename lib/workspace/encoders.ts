@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import type { Writable } from 'node:stream';
@@ -7,6 +6,7 @@ import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib';
 import { asError, messageOf } from '../errors.ts';
 import { inOrder } from '../flow/in-order.ts';
 import { inParts, type Pieces } from '../flow/pieces.ts';
+import { spawn } from '../resources/child-process.ts';
 
 /** Compresses bytes. */
 export type Encoder = (source: Pieces) => Pieces;

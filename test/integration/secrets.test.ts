@@ -56,6 +56,33 @@ print('the end')
 sys.exit(int(sys.argv[1]))
 `;
 
+/** Reads what each process of the runner was started with, until bzip2 is one of them; then lets that go on. */
+const watchful = `
+import os, pathlib, sys, time
+runner, let_go = sys.argv[1:]
+def read(pid, name):
+    return open('/proc/%s/%s' % (pid, name), 'rb').read()
+def is_below(pid):
+    while pid not in ('0', runner):
+        pid = read(pid, 'stat').rsplit(b') ', 1)[1].split()[1].decode()
+    return pid == runner
+os.makedirs('../modeldir', exist_ok=True)
+open('../modeldir/model', 'w').write('weights')
+seen = {}
+until = time.monotonic() + 60
+while not any(b'/bzip2' in cmdline for cmdline, _ in seen.values()) and time.monotonic() < until:
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if is_below(pid):
+                seen[pid] = read(pid, 'cmdline'), read(pid, 'environ')
+        except OSError:
+            pass
+    time.sleep(0.01)
+pathlib.Path(let_go).touch()
+for one in seen.values():
+    print(*one)
+`;
+
 const openScene = async (t: Test) => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const keys = join(t.testdirName, 'keys');
@@ -174,6 +201,24 @@ t.test('no secret is anywhere but where it belongs, however an attempt ends', as
     ends.find(({ experimentId }) => experimentId === good),
     { progress: { state: 'Success' } },
   );
+});
+
+t.test('no process that the runner starts shows its secrets, the one that packs neither', async t => {
+  const bin = join(t.testdirName, 'bin');
+  const letGo = join(bin, 'let-go');
+  const scene = new PipelineScene(t, { ...own, PATH: `${bin}:${process.env['PATH'] ?? ''}` });
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'bzip2'), `#!/bin/sh\nuntil [ -e '${letGo}' ]; do sleep 0.1; done\nexec cat\n`, {
+    mode: 0o755,
+  });
+  const { key, body } = await scene.request({ program: watchful, args: [String(scene.runner.pid), letGo] });
+  const packed = body.replaceAll('/modeldir.tar"', '/modeldir.tar.bz2"');
+  scene.send(packed.replace('"modeldir":{', '"modeldir":{"saveFrequency":1,'));
+  t.equal((await scene.settled(key))['cause'], 'completed');
+  const output = (await scene.output(key)).toString();
+  t.match(output, /main\.js/, 'it saw the runner');
+  t.match(output, /bzip2\\x00-c/, 'and what packs');
+  t.same(leaks('output', output, [...Object.values(own), 'canary0wnAmqp']), []);
 });
 
 t.test('a secret on the command line is not on that of the process', async t => {

@@ -1,8 +1,4 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { openEnv } from '../../request/open-env.ts';
-
-const run = promisify(execFile);
+import { run } from '../../resources/child-process.ts';
 
 /** What can't be compiled is for other Pythons, and never imported: it is passed over. */
 const program = `
@@ -29,7 +25,6 @@ export const copyCompiled = async (
   signal: AbortSignal,
 ): Promise<void> => {
   await run(python, ['-I', '-c', program, from, to, place], {
-    env: openEnv(process.env),
     timeout: longestMs,
     killSignal: 'SIGKILL',
     signal,

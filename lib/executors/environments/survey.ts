@@ -1,8 +1,4 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { openEnv } from '../../request/open-env.ts';
-
-const run = promisify(execFile);
+import { run } from '../../resources/child-process.ts';
 
 /** What a directory looks like from outside: of two that are alike nothing was written in between. */
 export interface Survey {
@@ -47,7 +43,6 @@ const longestMs = 10 * 60_000;
  */
 export const survey = async (python: string, directory: string, signal?: AbortSignal): Promise<Survey> => {
   const { stdout } = await run(python, ['-I', '-S', '-c', program, directory], {
-    env: openEnv(process.env),
     timeout: longestMs,
     killSignal: 'SIGKILL',
     ...(signal ? { signal } : {}),

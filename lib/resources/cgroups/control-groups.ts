@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { basename, dirname, join } from 'node:path/posix';
-import { promisify } from 'node:util';
 import { sleep } from '../../flow/wait.ts';
+import { run } from '../child-process.ts';
 import { isOfLiving, ownProcess } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
 import { createGroup, groupPrefix, type ControlGroup } from './group.ts';
@@ -61,7 +60,7 @@ const canJoin = async (places: readonly Place[]): Promise<boolean> => {
   const files = places.map(({ path }) => join(path, 'probe', 'cgroup.procs'));
   try {
     const probe = createGroup(places, 'probe');
-    await promisify(execFile)('/bin/sh', ['-c', script, 'sh', ...files]);
+    await run('/bin/sh', ['-c', script, 'sh', ...files]);
     return probe.remove();
   } catch {
     return false;

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
 import split from 'split2';
+import { spawn } from '../child-process.ts';
 import { smiEnv } from './nvidia-smi.ts';
 
 /** Tells memory in use by card, about once a second, from now until what comes back is called. */

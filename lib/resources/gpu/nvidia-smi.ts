@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { messageOf } from '../../errors.ts';
 import { openEnv } from '../../request/open-env.ts';
+import { run } from '../child-process.ts';
 import { hasInstances, parseCards, type MeasuredCard } from './parse.ts';
-
-const run = promisify(execFile);
 
 /** A driver that hangs would hold everybody up. */
 const limitMs = 20_000;

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { run } from '../../resources/child-process.ts';
 import { lookAt } from '../changes.ts';
 import { listDirectory } from '../list-directory.ts';
-
-const run = promisify(execFile);
 
 /** What an entry says of itself. */
 export interface Manifest {

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { run } from '../../resources/child-process.ts';
 import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 import { removeAbandoned } from '../abandoned.ts';
 import { removeTree } from '../remove-tree.ts';
-
-const run = promisify(execFile);
 
 /** What would be read as something else in the options of a mount. */
 const special = /[\s,:\\"']/;
