@@ -51,9 +51,9 @@ const refusalOf = (clearTextMessages: boolean, cluster: Keyring, senders: KeyDir
   if (sender === undefined) {
     if (clearTextMessages) return undefined;
     const lacking = `a file in ${senders.directory} that is named with the beginning of the queue's name`;
-    return senders.fault ?? `CLEAR_TEXT_MESSAGES is false, and there is no key of a sender for it: expected ${lacking}`;
+    return `CLEAR_TEXT_MESSAGES is false, and there is no key of a sender for it: expected ${lacking}`;
   }
-  if (sender.type === 'fault') return sender.fault;
+  if (sender.type !== 'key') return sender.fault;
   return cluster.keys.length > 0 ? undefined : cluster.fault;
 };
 

@@ -13,6 +13,12 @@ export type KeyFile<K> =
   /** It can't be used; `fault` says why and what was expected. */
   | { readonly type: 'fault'; readonly name: string; readonly path: string; readonly fault: string };
 
+/** The directory itself can't be listed, so nobody knows whether a queue has a key. */
+export interface Unlisted {
+  readonly type: 'unlisted';
+  readonly fault: string;
+}
+
 export interface KeyDirectory<K> {
   readonly directory: string;
   /** Why the directory itself can't be listed. One that isn't there is empty, that is no fault. */
@@ -21,9 +27,10 @@ export interface KeyDirectory<K> {
   readonly files: readonly KeyFile<K>[];
   /**
    * The file for a queue: the one with the longest name that the queue's short name begins with. Where that one can't be used a
-   * shorter one does not stand in for it: who put it there didn't mean the other.
+   * shorter one does not stand in for it: who put it there didn't mean the other. While the directory can't be listed, what was
+   * there before stands, and of other queues nobody knows.
    */
-  readonly find: (queue: string) => KeyFile<K> | undefined;
+  readonly find: (queue: string) => KeyFile<K> | Unlisted | undefined;
   /** After each change that is in effect. */
   readonly changed$: Observable<void>;
   /** Look now, and resolve when what was found is in effect. */
@@ -48,11 +55,9 @@ interface Entry<K> {
 
 const isKeyName = (name: string): boolean => name !== 'info' && !name.startsWith('.');
 
-interface Listing {
-  readonly names: readonly string[];
-  readonly isMissing?: boolean;
-  readonly fault?: string;
-}
+type Listing =
+  | { readonly names: readonly string[]; readonly isMissing?: boolean; readonly fault?: never }
+  | { readonly fault: string };
 
 const listed = async (directory: string): Promise<Listing> => {
   try {
@@ -60,8 +65,8 @@ const listed = async (directory: string): Promise<Listing> => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { names: [], isMissing: true };
     const notOne = (error as NodeJS.ErrnoException).code === 'ENOTDIR';
-    const why = notOne ? 'it is not a directory; expected a directory of key files' : readFault(error);
-    return { names: [], fault: `${directory}: ${why}` };
+    const why = notOne ? 'it is not a directory' : readFault(error);
+    return { fault: `${directory}: ${why}; expected a directory of key files` };
   }
 };
 
@@ -69,7 +74,9 @@ const listed = async (directory: string): Promise<Listing> => {
  * A directory of key files, looked at again and again for as long as it is open: files may come, change and go, and so may the
  * directory, or the links of a Kubernetes mount. A look is one listing and one stat a file, and needs nothing of the file system
  * that network mounts lack. A key that is gone or broken at one look is believed at the next, a moment later, so that a file
- * that is being written or replaced takes nothing away. Every change is in effect within a second.
+ * that is being written or replaced takes nothing away. A directory that is there and can't be listed (too many open files, a
+ * network mount that fails) takes nothing away either: that a queue has no key is believed of a listing only. Every change is in
+ * effect within a second.
  * Source: spec "Signing keys".
  */
 export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Promise<KeyDirectory<K>> => {
@@ -103,15 +110,26 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
     else emit('key-changed', { file: file.path, change: before?.file.type === 'key' ? 'changed' : 'added' });
   };
 
+  const unlistable = (why: string) => {
+    if (fault === why) return;
+    emit('key-unusable', { file: directory, why: withoutPath(directory, why) });
+    fault = why;
+    changed$.next();
+  };
+
   /** Out: whether something is in doubt, so that the next look must come soon. */
   const look = async (): Promise<boolean> => {
     // Most runners have not all of these directories: that there is still nothing needs no thread of the pool.
     if (wasMissing && !existsSync(directory)) return false;
     const listing = await listed(directory);
+    if (listing.fault !== undefined) {
+      unlistable(listing.fault);
+      return false;
+    }
     wasMissing = listing.isMissing === true && entries.size === 0;
     const found = new Map<string, Entry<K>>();
     for (const entry of await Promise.all(listing.names.map(entryOf))) found.set(entry.file.name, entry);
-    let changed = fault !== listing.fault;
+    let changed = fault !== undefined;
     let doubt = false;
     for (const [name, before] of entries) {
       const wasGood = before.file.type === 'key';
@@ -130,10 +148,7 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
       tell(before, entry.file);
       changed = true;
     }
-    if (listing.fault !== undefined && fault !== listing.fault) {
-      emit('key-unusable', { file: directory, why: withoutPath(directory, listing.fault) });
-    }
-    fault = listing.fault;
+    fault = undefined;
     entries = found;
     if (changed) changed$.next();
     return doubt;
@@ -154,7 +169,7 @@ export const openKeyDirectory = async <K>(settings: KeyDirectorySettings<K>): Pr
       for (const { file } of entries.values()) {
         if (queue.startsWith(file.name) && file.name.length > (longest?.name.length ?? -1)) longest = file;
       }
-      return longest;
+      return longest ?? (fault === undefined ? undefined : { type: 'unlisted', fault });
     },
     changed$: changed$.asObservable(),
     look: looks.now,

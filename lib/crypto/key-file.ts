@@ -23,6 +23,8 @@ const whyNot: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
 };
 
+const missing: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
+
 /** Why something could not be read, in words without the path. */
 export const readFault = (error: unknown): string => {
   const { code = '', message } = error as NodeJS.ErrnoException;
@@ -33,7 +35,7 @@ export const readFault = (error: unknown): string => {
 export const withoutPath = (path: string, fault: string): string =>
   fault.startsWith(`${path}: `) ? fault.slice(path.length + 2) : fault;
 
-/** Whether a stamp is that of a file that could not be reached. */
+/** Whether a stamp is that of a file that is not there; one that could not be looked at may be. */
 export const isAbsent = (stamp: string): boolean => stamp.startsWith('absent');
 
 /**
@@ -42,7 +44,7 @@ export const isAbsent = (stamp: string): boolean => stamp.startsWith('absent');
  * @param known the stamp of an earlier look: a file that is still the same is not read again, and has neither bytes nor fault
  */
 export const lookAtKeyFile = async (path: string, known?: string): Promise<KeyFileLook> => {
-  let stamp = 'absent';
+  let stamp: string | undefined;
   try {
     const facts = await stat(path, { bigint: true });
     const { dev, ino, size, mtimeNs, ctimeNs, mode } = facts;
@@ -56,6 +58,7 @@ export const lookAtKeyFile = async (path: string, known?: string): Promise<KeyFi
     return { stamp, bytes, digest: createHash('sha256').update(bytes).digest('base64') };
   } catch (error) {
     const fault = readFault(error);
+    stamp ??= missing.has((error as NodeJS.ErrnoException).code) ? 'absent' : 'unknown';
     return { stamp: `${stamp} ${fault}`, fault };
   }
 };

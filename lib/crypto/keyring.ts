@@ -53,7 +53,7 @@ export interface KeyringSettings {
 /**
  * A cluster's private key, looked at again and again for as long as it is open. A key takes effect within a second of its files.
  * Key and passphrase may be two mounts that change one after the other: as long as they don't fit each other the key before
- * them stays. It goes when its file does.
+ * them stays. It goes when its file does; one that can't be looked at, as on a network mount that fails, stays.
  */
 export const openKeyring = async ({ directory, emit, optional = false }: KeyringSettings): Promise<Keyring> => {
   const { privateKey: path, passphrase: passphrasePath } = clusterFiles(directory);

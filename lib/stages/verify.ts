@@ -1,5 +1,5 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
-import type { KeyFile } from '../crypto/key-directory.ts';
+import type { KeyFile, Unlisted } from '../crypto/key-directory.ts';
 import type { SenderKey } from '../crypto/sender-key.ts';
 import { verifyEnvelope } from '../crypto/signature.ts';
 import { AttemptError } from '../errors.ts';
@@ -15,7 +15,7 @@ export interface VerifyContext {
   /** Bodies above this are refused unread. */
   readonly maxMessageBytes: number;
   /** The sender's key of a queue, where it has one. */
-  readonly senderKey: (queue: string) => KeyFile<SenderKey> | undefined;
+  readonly senderKey: (queue: string) => KeyFile<SenderKey> | Unlisted | undefined;
 }
 
 /** Anybody may have written what an envelope names as its key. */
@@ -26,7 +26,7 @@ const refuseClear = (why: string): never => {
 };
 
 /** The key to check with. The runner leaves queues alone that have none: where it is missing here, it has just gone. */
-const keyOf = (sender: KeyFile<SenderKey> | undefined, use: VerifyContext): SenderKey => {
+const keyOf = (sender: ReturnType<VerifyContext['senderKey']>, use: VerifyContext): SenderKey => {
   if (sender?.type === 'key') return sender.key;
   const why = sender?.fault ?? 'there is no key of a sender for its queue';
   throw new AttemptError(use.clearTextMessages && !sender ? 'bad-signature' : 'no-key', why);
@@ -37,7 +37,7 @@ const keyOf = (sender: KeyFile<SenderKey> | undefined, use: VerifyContext): Send
  * is accepted. This costs little and comes before the RSA step: what anybody can send must not cost what opening costs.
  * In: TakenAttempt. Out: VerifiedAttempt.
  * Errors: `too-large`, `malformed`, `not-a-request`, `clear-text-refused`, `bad-signature`; `no-key` where the sender's key has
- * just gone (given back).
+ * just gone, or nobody knows whether there is one (given back).
  * Source: spec "Encrypted request", Signature.
  */
 export const verify = (use: VerifyContext): OperatorFunction<TakenAttempt, VerifiedAttempt> =>
@@ -47,6 +47,7 @@ export const verify = (use: VerifyContext): OperatorFunction<TakenAttempt, Verif
     const content = readMessage(delivery.body, use.maxMessageBytes);
     const sender = use.senderKey(delivery.queue.name);
     if (content.type === 'clear') {
+      if (sender?.type === 'unlisted') throw new AttemptError('no-key', sender.fault);
       if (sender) refuseClear('its queue has the key of a sender');
       if (!use.clearTextMessages) refuseClear('CLEAR_TEXT_MESSAGES is false');
       return { ...attempt, content };

@@ -167,6 +167,49 @@ t.test('a directory that is not there is empty, and is taken up when it comes', 
   await becomes(keys, 'rmq_x', undefined);
 });
 
+/** A directory that is there and can't be listed, for root neither: its link leads to itself. Out: makes it as it was. */
+const makeUnlistable = (directory: string) => {
+  renameSync(directory, `${directory}.away`);
+  symlinkSync(directory, directory);
+  return () => {
+    unlinkSync(directory);
+    renameSync(`${directory}.away`, directory);
+  };
+};
+
+t.test('while the directory can not be listed its keys stay, and what it says of other queues is unknown', async t => {
+  const directory = join(t.testdir({ keys: { rmq_: 'key-1' } }), 'keys');
+  const { keys, events, told } = await open(t, directory);
+  let changes = 0;
+  keys.changed$.subscribe(() => {
+    changes++;
+  });
+  const restore = makeUnlistable(directory);
+  for (let look = 0; look < 3; look++) await keys.look();
+  t.equal(keyFor(keys, 'rmq_a'), 'key-1');
+  t.match(keys.find('sqs_a'), { type: 'unlisted', fault: /keys: its links lead in a circle; expected a directory/ });
+  t.match(events.slice(1), [{ event: 'key-unusable', fields: { file: directory, why: /^its links.*; expected/ } }]);
+  t.equal(events.length, 2, 'it is told once');
+  t.equal(changes, 1);
+  restore();
+  await keys.look();
+  t.equal(keyFor(keys, 'rmq_a'), 'key-1');
+  t.equal(keys.find('sqs_a'), undefined);
+  t.equal(keys.fault, undefined);
+  t.equal(changes, 2);
+  t.strictSame(told().slice(2), [], 'no key has changed');
+});
+
+t.test('a directory that could never be listed is not an empty one', async t => {
+  const directory = join(t.testdir({ keys: { rmq_: 'key-1' } }), 'keys');
+  const restore = makeUnlistable(directory);
+  const { keys } = await open(t, directory);
+  t.match(keys.find('rmq_a'), { type: 'unlisted' });
+  restore();
+  await keys.look();
+  t.equal(keyFor(keys, 'rmq_a'), 'key-1');
+});
+
 t.test('what is no directory is a fault', async t => {
   const path = join(t.testdir({ file: 'key-1' }), 'file');
   const { keys, events } = await open(t, path);

@@ -83,6 +83,26 @@ t.test('a key that is gone is gone, a moment without its file takes nothing', as
   await become(fixturePem);
 });
 
+t.test('a key that can not be looked at stays, and its fault is told', async t => {
+  const directory = join(layOutCerts(t.testdir({})), 'message');
+  const { keyring, events, become } = await open(t, directory);
+  const { privateKey } = clusterFiles(directory);
+  renameSync(privateKey, `${privateKey}.away`);
+  symlinkSync(privateKey, privateKey);
+  for (let look = 0; look < 3; look++) await keyring.look();
+  await become(fixturePem);
+  t.match(keyring.fault, /ssh-privatekey: its links lead in a circle/);
+  unlinkSync(privateKey);
+  renameSync(`${privateKey}.away`, privateKey);
+  await keyring.look();
+  await become(fixturePem);
+  t.equal(keyring.fault, undefined);
+  t.strictSame(
+    events.map(one => one.event),
+    ['key-changed', 'key-unusable'],
+  );
+});
+
 t.test('two mounted Kubernetes secrets are followed when their links are swapped', async t => {
   const directory = t.testdir({ encryption: {}, passphrase: {} });
   const mount = (folder: string, version: string, name: string, text: string) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadOptions } from '../../lib/config/load.ts';
@@ -45,6 +45,16 @@ t.test('a queue is refused where nothing could be accepted from it, naming the f
   writeFileSync(join(certs, 'queues/signing/sqs_'), 'no key');
   const broken = await open(t, { CERTS_DIR: certs, CLEAR_TEXT_MESSAGES: 'true' });
   t.match(broken.refusal('sqs_a'), /signing\/sqs_: it holds no public key of SSH; expected one line/);
+});
+
+t.test('a queue is refused while the directory of signing keys can not be listed, clear text or not', async t => {
+  const certs = layOutCerts(t.testdir({}));
+  const signing = join(certs, 'queues/signing');
+  renameSync(signing, `${signing}.away`);
+  symlinkSync(signing, signing);
+  const keys = await open(t, { CERTS_DIR: certs, CLEAR_TEXT_MESSAGES: 'true' });
+  const why = `${signing}: its links lead in a circle; expected a directory of key files`;
+  t.strictSame([keys.refusal('rmq_a'), keys.refusal('sqs_a')], [why, why]);
 });
 
 t.test('a change of any key is told, and is in effect then', async t => {

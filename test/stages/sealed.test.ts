@@ -112,6 +112,16 @@ t.test('a key that has just gone fails no message', async t => {
   }
 });
 
+t.test('while nobody knows whether a queue has a key everything on it is given back', async t => {
+  const fault = 'signing: it can not be read (EMFILE)';
+  for (const body of [await sender.message(request), recorded('rmq_clear')]) {
+    for (const clearTextMessages of [false, true]) {
+      const over: Over = { clearTextMessages, senderKey: () => ({ type: 'unlisted', fault }) };
+      t.match((await read(body, over)).settled, { settlement: 'release', end: { cause: 'no-key', message: fault } });
+    }
+  }
+});
+
 t.test('clear text is refused on a queue with a key, whatever CLEAR_TEXT_MESSAGES says', async t => {
   const clear = recorded('rmq_clear');
   for (const clearTextMessages of [false, true]) {
