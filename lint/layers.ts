@@ -47,7 +47,7 @@ export const stageParts: readonly string[] = ['lib/stages/settlements.ts', 'lib/
  *  concrete driver, or belongs to one. */
 export const interfaces: Readonly<Record<string, readonly string[]>> = {
   'lib/queues/': ['queue.ts', 'take-next.ts'],
-  'lib/storage/': ['object-store.ts', 'retry.ts', 'fence.ts'],
+  'lib/storage/': ['object-store.ts', 'retry.ts', 'fence.ts', 'held-fence.ts'],
   'lib/executors/': ['executor.ts', 'run-as.ts'],
 };
 

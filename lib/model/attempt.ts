@@ -43,8 +43,12 @@ export interface FenceMark {
   readonly accession: string;
   /** `done`: the experiment is finished for good. `ended`: this attempt is over, others may follow. */
   readonly state: 'running' | 'done' | 'ended';
-  /** When this was written. */
+  /** Where its message came from, by kind and name. */
+  readonly queue?: string;
+  /** When the state was reached. */
   readonly at: string;
+  /** A running attempt has renewed this by then, or has died, or its store could not be written to. */
+  readonly renewBy?: string;
   /** A running attempt is over by then, whatever happened to it. */
   readonly until?: string;
   /** The time_added of the request: the same key submitted once more is another run. */

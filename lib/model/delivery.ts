@@ -35,6 +35,8 @@ export interface Delivery {
   readonly receivedAtMs: number;
   /** Aborts when the message is no longer ours; the reason is an AttemptError (lease-lost or queue-deleted). */
   readonly lost: AbortSignal;
+  /** Whether `begin` refuses what another message of the same queue runs; absent: it can't tell. */
+  readonly keepsApart?: boolean;
   /**
    * Say, before anything is started, that attempt `attempt` of the experiment `key` begins: if the runner dies now, the message
    * comes home counted. Errors: AttemptError, `duplicate` where the broker knows that another attempt of it runs.

@@ -2,9 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import { catchError, defer, from, mergeMap, type OperatorFunction } from 'rxjs';
 import { asError, AttemptError, isStoreError, messageOf } from '../errors.ts';
 import { TimeOver, within } from '../flow/wait.ts';
-import type { AttemptFence, FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
+import type { FenceMark, PreparedAttempt, ReadyAttempt } from '../model/attempt.ts';
 import type { Rival } from '../model/delivery.ts';
+import { queueId } from '../queues/queue.ts';
 import { createFence, fenceBeside, readFence, writeFence, type StandingFence } from '../storage/fence.ts';
+import { holdFence, renewByFrom } from '../storage/held-fence.ts';
 import type { ObjectLocation } from '../storage/object-store.ts';
 import type { Emit } from '../telemetry/events.ts';
 
@@ -21,14 +23,20 @@ const patienceMs = 10_000;
 const longestMs = 96 * 3_600_000;
 const storingMs = 3_600_000;
 
-/** Nobody else gets the message so soon after it was seen to be ours, ms: what is over by then needs no look. */
-const freshMs = 2000;
-
 /** Whether the attempt of a mark is known to be over: its time is up, or its message was settled since. */
 const isOver = ({ at, until }: FenceMark, { delivery }: PreparedAttempt, nowMs: number): boolean =>
   Date.parse(until ?? '') < nowMs ||
   (delivery.buriedAtMs ?? 0) >= Date.parse(at) ||
   delivery.history.some(entry => Date.parse(entry.at) >= Date.parse(at));
+
+/**
+ * Whether a mark with our own number is that of a living attempt: of a second message about the experiment, then. Otherwise its message
+ * was given back uncounted, and is ours now. A queue that keeps its attempts apart has let us begin, so nobody of its own runs.
+ */
+const isRunBy = (mark: FenceMark, { identity, delivery }: PreparedAttempt, nowMs: number): boolean =>
+  mark.accession !== identity.accession &&
+  !(delivery.keepsApart && mark.queue === queueId(delivery.queue)) &&
+  Date.parse(mark.renewBy ?? '') >= nowMs;
 
 /** Why this attempt must not run beside what stands there. A later submission of the same key is another run. */
 const objectionTo = (mark: FenceMark, attempt: PreparedAttempt, nowMs: number): AttemptError | undefined => {
@@ -36,9 +44,11 @@ const objectionTo = (mark: FenceMark, attempt: PreparedAttempt, nowMs: number): 
   if (ours > theirs || mark.state === 'ended') return undefined;
   const where = { attempt: mark.attempt, by: mark.accession };
   if (mark.state === 'done') return new AttemptError('already-done', 'the experiment was run to its end before', where);
-  const isOlder = ours === theirs && mark.attempt <= attempt.identity.number;
-  if (isOlder || isOver(mark, attempt, nowMs)) return undefined;
-  return new AttemptError('duplicate', 'a newer attempt of it runs', where);
+  const { number } = attempt.identity;
+  const isTwin = ours === theirs && mark.attempt === number;
+  const isOlder = ours === theirs && mark.attempt < number;
+  if (isOlder || (isTwin && !isRunBy(mark, attempt, nowMs)) || isOver(mark, attempt, nowMs)) return undefined;
+  return new AttemptError('duplicate', isTwin ? 'another message of it runs' : 'a newer attempt of it runs', where);
 };
 
 /** What a fence that is not ours tells the queue. Only a first attempt finds none for sure where nobody has begun. */
@@ -48,36 +58,16 @@ const rivalOf = (found: StandingFence | undefined, attempt: PreparedAttempt, now
   return found.mark.state === 'running' && !isOver(found.mark, attempt, nowMs) ? 'begun' : 'unknown';
 };
 
-const markOf = ({ identity, request }: PreparedAttempt, nowMs: number): FenceMark => ({
+const markOf = ({ identity, request, delivery }: PreparedAttempt, nowMs: number): FenceMark => ({
   attempt: identity.number,
   accession: identity.accession,
+  queue: queueId(delivery.queue),
   state: 'running',
   at: new Date(nowMs).toISOString(),
+  renewBy: renewByFrom(nowMs),
   until: new Date(nowMs + (request.maxDurationMs ?? longestMs) + storingMs).toISOString(),
   ...(request.timeAddedSeconds === undefined ? {} : { submitted: request.timeAddedSeconds }),
 });
-
-/** The fence with our mark on it. */
-const heldFence = (place: ObjectLocation, mark: FenceMark, written: string | undefined, now: () => number) => {
-  let etag = written;
-  let seenAtMs = now();
-  const fence: AttemptFence = {
-    look: async signal => {
-      if (now() - seenAtMs < freshMs) return undefined;
-      const found = await readFence(place, signal);
-      if (found?.mark && found.mark.accession !== mark.accession) return found.mark;
-      etag = found?.etag;
-      seenAtMs = now();
-      return undefined;
-    },
-    end: async (state, signal) => {
-      const { until: _, ...rest } = mark;
-      const ended = { ...rest, state, at: new Date(now()).toISOString() };
-      etag = await writeFence(place, ended, { etag }, signal);
-    },
-  };
-  return fence;
-};
 
 /** A mark that takes longer to be written may be found, ms, long before this attempt knows that it stands. */
 const promptMs = 1000;
@@ -107,6 +97,9 @@ const take = async (
     await begun;
     return rival === 'begun' ? readFence(place, signal) : found;
   };
+  const onFailure = (error: unknown) => {
+    use.emit('fence-failed', { error: messageOf(error) }, attempt.record);
+  };
   // What is said to the queue goes out first: it takes longest.
   await setImmediate();
   // Nothing stands there before the first attempt, which the store makes sure of: only then is it worth a look.
@@ -119,7 +112,7 @@ const take = async (
     const startedAtMs = performance.now();
     try {
       const etag = mayBeFirst ? await createFence(place, mark, signal) : await writeFence(place, mark, found, signal);
-      attempt.record.fence = heldFence(place, mark, etag, use.now);
+      attempt.record.fence = holdFence(place, mark, etag, { now: use.now, scope: attempt.scope, onFailure });
       tell(performance.now() - startedAtMs < promptMs ? 'none' : 'unknown');
       return;
     } catch (error) {
@@ -134,8 +127,8 @@ const isRefusal = (error: unknown): boolean =>
   error instanceof AttemptError && (error.code === 'already-done' || error.code === 'duplicate');
 
 /**
- * The queue knows who else runs it, so a duplicate must not put its mark over that of the attempt that runs. Where nothing stands yet a
- * mark does no harm: whoever has the same number takes it over.
+ * The queue may know who else runs it, so a duplicate must not put its mark over that of the attempt that runs. Where nothing stands yet
+ * a mark does no harm: whoever such a queue lets begin takes it over.
  */
 const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void> => {
   const { delivery, identity, request, record, signal } = attempt;
@@ -155,7 +148,8 @@ const begin = async (attempt: PreparedAttempt, use: FenceContext): Promise<void>
       return error;
     },
   );
-  await begun;
+  // A mark that comes later would stand there for an attempt that nobody ends.
+  await begun.finally(() => taken);
   const failure = await taken;
   if (failure === undefined) return;
   if (isRefusal(failure)) throw asError(failure);

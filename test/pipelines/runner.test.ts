@@ -45,6 +45,34 @@ t.test('runs an experiment, stores its results, then accepts the message', async
   await isWhole(rig);
 });
 
+t.test('two messages of one experiment: one runs and is stored, the other waits and is accepted', async t => {
+  const running = Promise.withResolvers<void>();
+  const rig = createRig(t, { executor: new ScriptedExecutor(() => ({ until: running.promise })) });
+  const request = rig.request('one');
+  rig.broker.publish('rmq_a', request);
+  rig.broker.publish('rmq_b', request);
+  await settledCount(rig, 2);
+  t.match(
+    rig.settled.map(({ settlement, end, delayMs }) => ({ settlement, cause: end.cause, delayMs })),
+    [
+      { settlement: 'release', cause: 'duplicate', delayMs: 1000 },
+      { settlement: 'release', cause: 'duplicate', delayMs: 2000 },
+    ],
+  );
+  running.resolve();
+  await settledCount(rig, 4);
+  t.match(
+    rig.settled.slice(2).map(({ settlement, end }) => ({ settlement, cause: end.cause })),
+    [
+      { settlement: 'accept', cause: 'completed' },
+      { settlement: 'accept', cause: 'already-done' },
+    ],
+  );
+  t.strictSame(rig.executor.started, ['one']);
+  t.ok(existsSync(join(rig.store, 'storage/experiments/one/output.tar')));
+  await isWhole(rig);
+});
+
 t.test('three hundred queues with a message each and two slots: never more held than the credits and one', async t => {
   const rig = createRig(t, { executor: new ScriptedExecutor(() => ({ until: delay(2) })) });
   let mostUnadmitted = 0;

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { lastValueFrom, mergeMap, of, throwError, type OperatorFunction } from 'rxjs';
 import t, { type Test } from 'tap';
 import { AttemptError, StoreError } from '../../lib/errors.ts';
+import { createScope } from '../../lib/flow/scope.ts';
 import type { AttemptIdentity, FenceMark, PreparedAttempt, ReadyAttempt } from '../../lib/model/attempt.ts';
 import type { Cause, HistoryEntry } from '../../lib/model/outcome.ts';
 import { fence } from '../../lib/stages/fence.ts';
@@ -26,6 +27,8 @@ interface Parts {
   readonly history?: readonly HistoryEntry[];
   readonly buriedAtMs?: number;
   readonly begin?: PreparedAttempt['delivery']['begin'];
+  /** Whether its queue has run locks. */
+  readonly keepsApart?: boolean;
 }
 
 const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
@@ -36,13 +39,16 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
   const bus = createEventBus();
   const events: RunnerEvent[] = [];
   bus.events$.subscribe(event => events.push(event));
+  const scope = createScope(() => undefined);
+  t.teardown(() => scope.close());
   const attempt = (parts: Parts = {}): PreparedAttempt => {
     const { number = 1, accession = 'one', submitted = 100, history = [], begin = () => Promise.resolve() } = parts;
-    const { buriedAtMs } = parts;
+    const { buriedAtMs, keepsApart = false } = parts;
     const made = makeAttempt({ home, artifacts: [] });
     const identity: AttemptIdentity = { ...made.identity, number, accession };
-    const delivery = { history, buriedAtMs, begin } as unknown as PreparedAttempt['delivery'];
-    return { ...made, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
+    const queue = { kind: 'directory', name: 'local_q' };
+    const delivery = { queue, history, buriedAtMs, begin, keepsApart } as unknown as PreparedAttempt['delivery'];
+    return { ...made, scope, identity, delivery, request: { ...made.request, timeAddedSeconds: submitted } };
   };
   const use = { locateMetadata: () => ({ store, key: 'experiments/e1' }), emit: bus.emit, now: () => clock.ms };
   const ready = (one: PreparedAttempt, stages?: OperatorFunction<PreparedAttempt, ReadyAttempt>) =>
@@ -55,7 +61,7 @@ const rig = (t: Test, over: Partial<ObjectStore> = {}) => {
     return lastValueFrom(of(ended(one, cause)).pipe(standBack(use)));
   };
   const mark = async () => JSON.parse(await text((await real.get(key)).body)) as FenceMark;
-  return { real, events, use, attempt, ready, end, later, look, mark };
+  return { real, events, use, clock, attempt, ready, end, later, look, mark };
 };
 
 t.test('an attempt writes its mark while it is made ready, and its end after that', async t => {
@@ -109,7 +115,7 @@ t.test('its queue is told whether others may run it', async t => {
   };
   const first = attempt({ begin });
   await ready(first);
-  await ready(attempt({ accession: 'twin', begin }));
+  await ready(attempt({ accession: 'twin', begin, keepsApart: true }));
   const third = attempt({ number: 2, accession: 'next', begin });
   await ready(third);
   await end(third, 'exited');
@@ -166,7 +172,7 @@ t.test("a twin that marked first and was refused is in nobody's way", async t =>
   const begin = () => refused.wait().then(() => Promise.reject(new AttemptError('duplicate', 'another one runs')));
   const twin = ready(attempt({ accession: 'twin', begin }));
   await eventually(async () => assert.equal((await mark()).accession, 'twin'));
-  await ready(attempt());
+  await ready(attempt({ keepsApart: true }));
   t.equal((await mark()).accession, 'one');
   refused.open();
   await t.rejects(twin, { code: 'duplicate' });
@@ -218,10 +224,57 @@ t.test('a dead letter that was put back as new starts over a mark from before, n
 });
 
 t.test('whoever has the same number was given the message after it was given back', async t => {
-  const { attempt, ready, mark } = rig(t);
+  const { attempt, ready, end, mark } = rig(t);
+  const first = attempt();
+  await ready(first);
+  await end(first, 'stopping');
+  await ready(attempt({ accession: 'next' }));
+  t.match(await mark(), { accession: 'next', state: 'running' });
+});
+
+t.test('beside a second message of the same number that runs no attempt starts, and what runs is stored', async t => {
+  const { attempt, ready, look, end, mark } = rig(t);
+  const first = attempt();
+  await ready(first);
+  const twin = attempt({ accession: 'twin' });
+  await t.rejects(ready(twin), { code: 'duplicate', message: /another message of it runs .*by=one/ });
+  await end(twin, 'duplicate');
+  t.match(await mark(), { accession: 'one', state: 'running' });
+  t.equal((await look(first)).end?.cause, 'completed');
+  await end(first, 'completed');
+  await t.rejects(ready(twin), { code: 'already-done' });
+});
+
+t.test('a queue that lets it begin speaks only for messages of its own', async t => {
+  const { attempt, ready } = rig(t);
   await ready(attempt());
+  const elsewhere = attempt({ accession: 'twin', keepsApart: true });
+  const delivery = { ...elsewhere.delivery, queue: { kind: 'rabbitmq', name: 'rmq_q' } as const };
+  await t.rejects(ready({ ...elsewhere, delivery }), { code: 'duplicate' });
+});
+
+t.test('a mark of the same number that is no longer renewed is taken over', async t => {
+  const { attempt, ready, mark, clock } = rig(t);
+  await ready(attempt());
+  const renewBy = Date.parse((await mark()).renewBy ?? '');
+  clock.ms = renewBy;
+  await t.rejects(ready(attempt({ accession: 'next' })), { code: 'duplicate' });
+  clock.ms = renewBy + 1;
   await ready(attempt({ accession: 'next' }));
   t.match(await mark(), { accession: 'next' });
+});
+
+t.test('whoever finds their own mark there, its writing unanswered, has it', async t => {
+  let puts = 0;
+  const { attempt, ready, mark, real } = rig(t, {
+    put: async (...args) => {
+      const stored = await real.put(...args);
+      if (puts++ === 0) throw new StoreError('precondition', 'what stands there is what was sent before');
+      return stored;
+    },
+  });
+  await ready(attempt());
+  t.match(await mark(), { accession: 'one', state: 'running' });
 });
 
 t.test('an attempt finds a newer one before it stores anything', async t => {
@@ -277,12 +330,34 @@ t.test('nothing is started before the mark stands', async t => {
   await readied;
 });
 
-t.test('of many attempts that begin at once one mark stands, and every other one finds it', async t => {
+t.test('of many attempts that begin at once one starts, and its mark stands', async t => {
   const { attempt, ready, look, mark } = rig(t);
   const many = Array.from({ length: 8 }, (_, i) => attempt({ accession: `a${String(i)}` }));
-  await Promise.all(many.map(one => ready(one)));
+  const ends = await Promise.allSettled(many.map(one => ready(one)));
   const { accession } = await mark();
-  for (const one of many) {
+  t.match(
+    ends.map(one => (one.status === 'rejected' ? (one.reason as unknown) : one.value.identity.accession)),
+    many.map(({ identity }) => (identity.accession === accession ? accession : { code: 'duplicate' })),
+  );
+  const started = many.filter(({ identity }) => identity.accession === accession);
+  for (const one of started) t.equal((await look(one)).end?.cause, 'completed');
+});
+
+t.test('of attempts that a store without conditions lets begin at once every other one finds the mark', async t => {
+  const bothLooked = gate();
+  let looks = 0;
+  const { attempt, ready, look, mark, real } = rig(t, {
+    put: (name, body) => real.put(name, body),
+    get: async (...args) => {
+      if (++looks === 2) bothLooked.open();
+      if (looks <= 2) await bothLooked.wait();
+      return real.get(...args);
+    },
+  });
+  const both = ['a', 'b'].map(accession => attempt({ accession, number: 2 }));
+  await Promise.all(both.map(one => ready(one)));
+  const { accession } = await mark();
+  for (const one of both) {
     t.equal((await look(one)).end?.cause, one.identity.accession === accession ? 'completed' : 'duplicate');
   }
 });

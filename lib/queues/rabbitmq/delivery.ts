@@ -60,6 +60,7 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
     buriedAtMs: past.buriedAtMs,
     receivedAtMs: now(),
     lost: lost.signal,
+    keepsApart: leases !== undefined,
     begin: async (attempt, key, rival) => {
       lost.signal.throwIfAborted();
       begunAs = attempt;
