@@ -62,6 +62,7 @@ export const createResultsDuty = (use: ResultsContext) => ({
     if (!location) return;
     const { store, key } = location;
     const grace = graceAfter(attempt.signal, use.stopUploadMs);
+    grace.start();
     const { signal } = grace;
     const about = attempt.record;
     try {

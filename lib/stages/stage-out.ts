@@ -1,4 +1,4 @@
-import { defer, finalize, mergeMap, of, EMPTY, type OperatorFunction } from 'rxjs';
+import { defer, finalize, mergeMap, of, EMPTY, tap, type OperatorFunction } from 'rxjs';
 import { AttemptError, messageOf } from '../errors.ts';
 import { conflateMap } from '../flow/conflate.ts';
 import { graceAfter } from '../flow/grace-after.ts';
@@ -127,6 +127,7 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
           return last satisfies never;
       }
     },
+    ended: grace.start,
     close: grace.close,
   };
 };
@@ -146,9 +147,14 @@ export const stageOut =
   source =>
     defer(() => {
       let storer: ReturnType<typeof createStorer> | undefined;
+      const storerOf = (attempt: ObservedAttempt) => (storer ??= createStorer(attempt, use));
       return source.pipe(
+        tap(attempt => {
+          // A checkpoint that is under way has no more time than what comes after it.
+          if (attempt.end) storerOf(attempt).ended();
+        }),
         conflateMap(laterSnapshot, async attempt => {
-          storer ??= createStorer(attempt, use);
+          const storer = storerOf(attempt);
           const { end } = attempt;
           if (end) {
             // It may have ended without a start.

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import assert from 'node:assert/strict';
+import { mock } from 'node:test';
 import { join } from 'node:path';
 import { lastValueFrom, of, Subject, toArray } from 'rxjs';
 import t, { type Test } from 'tap';
@@ -47,6 +48,11 @@ const drive = (t: Test, stage: ReturnType<typeof rig>['stage']) => {
   });
   t.teardown(() => subscription.unsubscribe());
   return { observed$, subscription, result: result.promise };
+};
+
+/** As `eventually`, where the clock stands still. */
+const untilSo = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await new Promise(resolve => setImmediate(resolve));
 };
 
 t.test('everything is stored: output first, metadata last, what has no files not at all', async t => {
@@ -294,6 +300,39 @@ t.test('told to stop, what is not stored in time is given up', async t => {
   const work = lastValueFrom(of(ended(attempt, 'stopping')).pipe(stage));
   control.abort(new AttemptError('stopping', 'the runner stops'));
   await t.rejects(work, { code: 'store-fault', message: /not stored within 20 ms/ });
+});
+
+t.test('the time to store counts from the end of an experiment that was told to stop, checkpoints or not', async t => {
+  const control = new AbortController();
+  const { attempt, store, stage, write, names } = rig(t, { signal: control.signal }, 60_000);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => {
+    mock.timers.reset();
+  });
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  await untilSo(() => names().includes('checkpointed'));
+  control.abort(new AttemptError('stopping', 'the runner stops'));
+  mock.timers.tick(3_600_000);
+  write('modeldir', 'model', 'saved in its grace');
+  observed$.next(ended(attempt, 'stopping'));
+  observed$.complete();
+  await result;
+  t.ok(store.objects.has('experiments/e1/modeldir.tar'));
+});
+
+t.test('a checkpoint that is under way at the end of such an experiment gets no more time', async t => {
+  const control = new AbortController();
+  const { attempt, store, stage } = rig(t, { signal: control.signal });
+  store.script = (_call, signal) => gate().wait(signal);
+  const { observed$, result } = drive(t, stage);
+  observed$.next(attempt);
+  await eventually(() => assert.equal(store.calls.length, 1));
+  control.abort(new AttemptError('stopping', 'the runner stops'));
+  observed$.next(ended(attempt, 'stopping'));
+  observed$.complete();
+  await t.rejects(result, { code: 'store-fault', message: /not stored within 20 ms/ });
+  t.equal(store.calls.length, 1);
 });
 
 t.test('when the lease is lost nothing is stored, and what is under way ends', async t => {
