@@ -13,6 +13,7 @@ import { createExperimentRecord, noRecord } from '../lib/records/experiment-reco
 import { createRecordDuty } from '../lib/records/record-duty.ts';
 import { createResultsDuty } from '../lib/records/results.ts';
 import { createStatusArtifact } from '../lib/records/status-artifact.ts';
+import type { Duty } from '../lib/stages/conclude.ts';
 import { settlementOf } from '../lib/stages/settlements.ts';
 import type { ObjectLocation } from '../lib/storage/object-store.ts';
 import type { Emit } from '../lib/telemetry/events.ts';
@@ -38,6 +39,12 @@ const firstLookMs = 5000;
 
 /** Ends that say nothing of the experiment: another attempt of it speaks for it. */
 const ofOthers: ReadonlySet<Cause> = new Set(['already-done', 'duplicate', 'lease-lost']);
+const unlessOfOthers = (duty: Duty): Duty => ({
+  name: duty.name,
+  run: async attempt => {
+    if (!ofOthers.has(attempt.end.cause)) await duty.run(attempt);
+  },
+});
 /** So often the last word is tried where the store does not answer. */
 const lastTries = 4;
 
@@ -96,6 +103,6 @@ export const recordsOf = (use: RecordsContext) => {
     duties: [
       createResultsDuty({ ...use, isLast: one => ['accept', 'reject'].includes(settlement(one)) }),
       createRecordDuty({ settlementOf: settlement, now: use.now }),
-    ],
+    ].map(unlessOfOthers),
   };
 };

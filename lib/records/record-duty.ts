@@ -12,14 +12,13 @@ const tries = 4;
 
 /**
  * The duty to say in the metadata store how an experiment stands at the end of an attempt: `finished`, or `waiting` where another
- * attempt comes. Nothing where the message is somebody else's by now.
+ * attempt comes.
  * Errors: none: what the store refuses is an event.
  * Source: spec "Metadata store".
  */
 export const createRecordDuty = (use: RecordDutyContext) => ({
   name: 'metadata store',
   run: async (attempt: StoredAttempt): Promise<void> => {
-    if (attempt.end.cause === 'lease-lost') return;
     const settlement = use.settlementOf(attempt);
     const isAgain = settlement === 'release' || settlement === 'retry';
     await attempt.experimentRecord.set(

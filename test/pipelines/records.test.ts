@@ -95,6 +95,25 @@ t.test('an experiment that is tried again waits again', async t => {
   t.equal(record()['status'], 'finished');
 });
 
+t.test('a second message of it says nothing of the experiment, neither while that runs nor after it', async t => {
+  const running = Promise.withResolvers<void>();
+  const scened = scene(t, { script: () => ({ until: running.promise }), artifacts: ['_results.json'] });
+  const { rig, request, record, place } = scened;
+  const results = place('storage/experiments/one/_results.json');
+  rig.broker.publish('rmq_a', request);
+  await eventually(() => assert.equal(record()['status'], 'running'));
+  rig.broker.publish('rmq_b', request);
+  const settledAs = (cause: string) => eventually(() => assert.equal(rig.settled.at(-1)?.end.cause, cause));
+  await settledAs('duplicate');
+  t.equal(record()['status'], 'running');
+  running.resolve();
+  await settledAs('completed');
+  const [finished, stored] = [record(), readFileSync(results, 'utf8')];
+  await settledAs('already-done');
+  t.strictSame(record(), finished);
+  t.equal(readFileSync(results, 'utf8'), stored);
+});
+
 t.test('one that ends before it has any directories is finished in its record as well', async t => {
   const { rig, request, record, settled } = scene(t);
   (request['experiment'] as Record<string, unknown>)['time_added'] = 1;
