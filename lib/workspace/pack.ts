@@ -6,7 +6,7 @@ import { findExecutable } from '../resources/find-executable.ts';
 import { asBytes, forDisk, toBytes, type BytePath } from './byte-path.ts';
 import { bzip2By, gzipBlocks, xzStreams, zstdFrame, type Encoder } from './encoders.ts';
 import { hasFiles, listDirectory, type Found } from './list-directory.ts';
-import { fillFrom, reading } from './read-files.ts';
+import { fillFrom, reading, unlessShort } from './read-files.ts';
 import { blockBytes, encodeHeader, endOfArchive, paddingAfter } from './tar-header.ts';
 
 /** Up to this size an archive is made in memory: it is sent in one piece, and again without packing anew. */
@@ -83,8 +83,8 @@ const smallFile = (place: BytePath, one: Found, room: Buffer): number => {
   let fd: number;
   try {
     fd = openSync(forDisk(place), reading);
-  } catch {
-    return 0;
+  } catch (error) {
+    return unlessShort(error) ?? 0;
   }
   try {
     const stats = fstatSync(fd);
@@ -104,7 +104,7 @@ const smallFile = (place: BytePath, one: Found, room: Buffer): number => {
 
 /** A large file with its header: as many bytes as it had when it was opened. */
 async function* largeFile(place: BytePath, one: Found, memory: PieceMemory): AsyncGenerator<Buffer> {
-  const handle = await open(forDisk(place), reading).catch(() => undefined);
+  const handle = await open(forDisk(place), reading).catch(unlessShort);
   if (!handle) return;
   try {
     const stats = await handle.stat();

@@ -1,9 +1,22 @@
 import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { StoreError } from '../errors.ts';
 import { forDisk, type BytePath } from './byte-path.ts';
 
 /** How files of an experiment are opened: never through a link, never waiting at a pipe that took a file's place. */
 export const reading = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
+/**
+ * A file that can't be opened is left out: it went, is no file any more, or may not be read. Where the machine is short of something the
+ * file is there, and it is tried again. Throws: StoreError `unavailable`.
+ */
+export const unlessShort = (error: unknown): undefined => {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (shortages.has(code))
+    throw new StoreError('unavailable', `no file can be opened on this machine now: ${code}`, {}, { cause: error });
+};
 
 /** Read from `fd` until the buffer is full or the file ends; what is missing is zeros. */
 export const fillFrom = (fd: number, buffer: Buffer): void => {
@@ -20,15 +33,15 @@ export const fillFrom = (fd: number, buffer: Buffer): void => {
 
 const smallBytes = 1024 * 1024;
 
-/** A file as a body for a store, whole when it is small; undefined when it went or can't be read. */
+/** A file as a body for a store, whole when it is small; undefined when it went or can't be read. Errors: StoreError `unavailable`. */
 export const bodyOfFile = (
   place: BytePath,
 ): { readonly body: Buffer | Readable; readonly sizeBytes: number } | undefined => {
   let fd: number;
   try {
     fd = openSync(forDisk(place), reading);
-  } catch {
-    return undefined;
+  } catch (error) {
+    return unlessShort(error);
   }
   let isLent = false;
   try {

@@ -1,5 +1,6 @@
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import { AttemptError, messageOf, StoreError } from '../errors.ts';
+import { createLimit } from '../flow/limit.ts';
 import { counted } from '../flow/pieces.ts';
 import type { PreparedAttempt } from '../model/attempt.ts';
 import type { Artifact } from '../model/experiment.ts';
@@ -18,7 +19,7 @@ export interface UploadContext {
   /** Where an artifact is; undefined for one that is not stored. May throw. */
   readonly locate: (artifact: Artifact) => ObjectLocation | undefined;
   readonly emit: Emit;
-  /** Artifacts at once. */
+  /** Artifacts at once, and files of _metadata. */
   readonly parallel: number;
   readonly signal: AbortSignal;
   /** The wall clock, which files' times are compared with, ms since the epoch. */
@@ -68,6 +69,9 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
   const { signal, emit } = use;
   const lastStored = new Map<string, Look>();
   const metadataFiles = createMetadataFiles(attempt, use.now);
+  const parallel = Math.max(use.parallel, 1);
+  /** Each file of _metadata that is on its way is held in memory, or open. */
+  const limited = createLimit(parallel);
   const mutable = [...request.artifacts.values()].filter(one => one.mutable && isDirectoryLabel(one.label));
 
   const put = async (
@@ -151,17 +155,19 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
     if (!location) return undefined;
     const { store } = location;
     const sent = await Promise.allSettled(
-      (await metadataFiles.list(isLast)).map(async ({ name, contentType, read, stored }) => {
-        const key = `metadata/${name}`;
-        const bytes = await put({ store, key }, artifact.label, patience, async pieces => {
-          const file = read();
-          if (!file) return 0;
-          await store.put(key, file.body, { signal, ...pieces, ...(contentType ? { contentType } : {}) });
-          return file.sizeBytes;
-        });
-        stored();
-        return bytes;
-      }),
+      (await metadataFiles.list(isLast)).map(({ name, contentType, read, stored }) =>
+        limited(async () => {
+          const key = `metadata/${name}`;
+          const bytes = await put({ store, key }, artifact.label, patience, async pieces => {
+            const file = read();
+            if (!file) return 0;
+            await store.put(key, file.body, { signal, ...pieces, ...(contentType ? { contentType } : {}) });
+            return file.sizeBytes;
+          });
+          stored();
+          return bytes;
+        }),
+      ),
     );
     const failed = sent.find(one => one.status === 'rejected');
     if (failed) {
@@ -175,17 +181,14 @@ export const createUploads = (attempt: PreparedAttempt, use: UploadContext): Upl
   const outcomes = (artifacts: readonly Artifact[], work: typeof storeDirectory, how: StoreHow) =>
     lastValueFrom(
       from(artifacts).pipe(
-        mergeMap(
-          async (artifact): Promise<Outcome> => {
-            const { label } = artifact;
-            try {
-              return { label, bytes: await work(artifact, how) };
-            } catch (error) {
-              return { label, error };
-            }
-          },
-          Math.max(use.parallel, 1),
-        ),
+        mergeMap(async (artifact): Promise<Outcome> => {
+          const { label } = artifact;
+          try {
+            return { label, bytes: await work(artifact, how) };
+          } catch (error) {
+            return { label, error };
+          }
+        }, parallel),
         toArray(),
       ),
     );

@@ -122,6 +122,20 @@ t.test('files that the experiment put into _metadata go up one by one', async t 
   t.same(store.calls.find(({ key }) => key === 'metadata/sub/notes.txt')?.contentType, undefined);
 });
 
+t.test('of the files in _metadata no more are on their way than artifacts would be', async t => {
+  const { attempt, store, stage, write } = rig(t);
+  for (let i = 0; i < 20; i++) write('_metadata', `${String(i)}.txt`, 'notes');
+  let [under, most] = [0, 0];
+  store.script = async () => {
+    most = Math.max(most, ++under);
+    await new Promise(resolve => setImmediate(resolve));
+    under -= 1;
+  };
+  await lastValueFrom(of(ended(attempt)).pipe(stage));
+  t.equal(most, 4);
+  t.equal(store.keys('put').filter(key => key.startsWith('metadata/')).length, 22);
+});
+
 t.test('a snapshot stores what changed, the end what changed after it', async t => {
   // what changed just before a look is stored again to be sure; here it looks old
   const { attempt, store, stage, write, names } = rig(t, {}, 20, () => Date.now() + 60_000);
