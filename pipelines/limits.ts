@@ -1,5 +1,5 @@
 import { firstValueFrom, Subject } from 'rxjs';
-import { orAborted } from '../lib/flow/wait.ts';
+import { orAborted, timerMs } from '../lib/flow/wait.ts';
 import type { Settled } from '../lib/model/attempt.ts';
 import type { QueueContext } from './queue.ts';
 
@@ -38,7 +38,7 @@ export const createLimits = (settings: LimitSettings): Limits => {
           () => {
             if (inHand === 0 && now() - idleSinceMs >= idleMs) stop('it was idle for LIMIT_IDLE_DURATION');
           },
-          Math.min(intervalMs, idleMs),
+          timerMs(Math.min(intervalMs, idleMs)),
         ).unref()
       : undefined;
   return {

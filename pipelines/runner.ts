@@ -1,5 +1,6 @@
 import { Subscription, type Observable } from 'rxjs';
 import { AttemptError, messageOf } from '../lib/errors.ts';
+import { timerMs } from '../lib/flow/wait.ts';
 import type { Settled } from '../lib/model/attempt.ts';
 import type { QueueName } from '../lib/model/delivery.ts';
 import type { QueueBroker } from '../lib/queues/queue.ts';
@@ -235,7 +236,7 @@ export const createRunner = (use: RunnerContext): Runner => {
         for (const one of alive) one.until.abort();
         finishWhenDone();
       }
-      if (!finishes && !isFinished) drain ??= setTimeout(abortAll, use.drainMs, 'the runner stops');
+      if (!finishes && !isFinished) drain ??= setTimeout(abortAll, timerMs(use.drainMs), 'the runner stops');
       if (now) {
         clearTimeout(drain);
         abortAll('the runner stops now');

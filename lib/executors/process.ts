@@ -1,12 +1,12 @@
 import { AttemptError, messageOf } from '../errors.ts';
-import { sleep } from '../flow/wait.ts';
+import { sleep, timerMs } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
 import type { Exceeded, Exit } from '../model/outcome.ts';
 import { spawn } from '../resources/child-process.ts';
 import type { Launcher } from './launcher.ts';
 import { createProcessTree } from './process-tree.ts';
 import { startedBy, type Ended, type Started } from './shells.ts';
-import { listenForStops, longestTimerMs } from './stops.ts';
+import { listenForStops } from './stops.ts';
 
 /** What outlives the main process without having been stopped has this long to end after SIGTERM, at most. */
 const leftoverGraceMs = 2000;
@@ -105,7 +105,7 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
     stopping = true;
     killAtMs = performance.now() + waitMs;
     tree.send('SIGTERM');
-    graceTimer = setTimeout(() => void killAll(), Math.min(waitMs, longestTimerMs));
+    graceTimer = setTimeout(() => void killAll(), timerMs(waitMs));
   };
   const killNow = () => {
     stopping = true;

@@ -1,8 +1,6 @@
 import { AttemptError } from '../errors.ts';
+import { timerMs } from '../flow/wait.ts';
 import type { Cause } from '../model/outcome.ts';
-
-/** setTimeout takes what is longer for nothing. */
-export const longestTimerMs = 2 ** 31 - 1;
 
 export interface StopSettings {
   /** Aborts when the run must stop; the reason is an AttemptError. */
@@ -54,7 +52,7 @@ export const listenForStops = ({ signal, kill, maxDurationMs, onStop, onKill }: 
   const limit =
     maxDurationMs === undefined
       ? undefined
-      : setTimeout(stop, Math.min(Math.max(0, maxDurationMs), longestTimerMs), 'max-duration' satisfies Cause);
+      : setTimeout(stop, timerMs(Math.max(0, maxDurationMs)), 'max-duration' satisfies Cause);
   signal.addEventListener('abort', onAbort, { once: true });
   kill?.addEventListener('abort', onKillNow, { once: true });
   // An abort that came while it was being started is heard by nobody else.

@@ -1,4 +1,5 @@
 import { AttemptError } from '../errors.ts';
+import { timerMs } from './wait.ts';
 
 const isLeaseLost = (reason: unknown): boolean => reason instanceof AttemptError && reason.code === 'lease-lost';
 
@@ -23,7 +24,7 @@ export const graceAfter = (signal: AbortSignal, ms: number): Grace => {
     else if (signal.aborted && isStarted) {
       timer ??= setTimeout(() => {
         controller.abort(new AttemptError('store-fault', `not stored within ${String(ms)} ms of being told to stop`));
-      }, ms);
+      }, timerMs(ms));
     }
   };
   if (signal.aborted) count();

@@ -1,6 +1,12 @@
 /** Why work is aborted that nobody waits for any more. One for all: to make the default reason takes longer than most of what it ends. */
 export const notNeeded = new Error('it is not needed any more');
 
+/** The longest time that a timer takes, ms, some 24 days: what is longer it takes for a millisecond. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** As much of a time, ms, as a timer takes: for times that a user or a request sets. */
+export const timerMs = (ms: number): number => Math.min(ms, longestTimerMs);
+
 /** Resolve after `ms`; reject with the signal's reason when it aborts first. No timer is left behind. */
 export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -15,7 +21,7 @@ export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     const timer = setTimeout(() => {
       signal?.removeEventListener('abort', onAbort);
       resolve();
-    }, ms);
+    }, timerMs(ms));
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 
@@ -58,8 +64,7 @@ export const within = async <T>(
   const give = () => {
     controller.abort(new TimeOver(`not done within ${String(ms)} ms`));
   };
-  // A timer takes Infinity for a millisecond.
-  const timer = ms === Infinity ? undefined : setTimeout(give, ms);
+  const timer = ms === Infinity ? undefined : setTimeout(give, timerMs(ms));
   try {
     return await work(outer ? AbortSignal.any([outer, controller.signal]) : controller.signal);
   } finally {

@@ -1,6 +1,7 @@
 import { asyncScheduler, connect, interval, map, merge, mergeMap, takeUntil } from 'rxjs';
 import type { Observable, OperatorFunction, SchedulerLike } from 'rxjs';
 import { abortable } from '../flow/abortable.ts';
+import { timerMs } from '../flow/wait.ts';
 import type { ObservedAttempt, RunningAttempt } from '../model/attempt.ts';
 import { endSpan } from '../output/bill.ts';
 import { endOfRun, exitCodeOf } from '../output/end-of-run.ts';
@@ -29,7 +30,7 @@ const checkpoints = (attempt: RunningAttempt, use: MergeOutputContext): Observab
   if (clamped) use.emit('checkpoint-clamped', clamped, attempt.record);
   return merge(
     ...rounds.map(({ everyMs, due }) =>
-      interval(everyMs, use.scheduler ?? asyncScheduler).pipe(map(() => ({ ...attempt, due }))),
+      interval(timerMs(everyMs), use.scheduler ?? asyncScheduler).pipe(map(() => ({ ...attempt, due }))),
     ),
   );
 };

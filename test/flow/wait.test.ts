@@ -33,3 +33,15 @@ t.test('what is not done within its time ends', async t => {
 t.test('without a limit work takes the time it needs', async t => {
   t.equal(await within(Infinity, signal => sleep(30, signal).then(() => 'done')), 'done');
 });
+
+t.test('what is longer than a timer takes waits as long as one takes', async t => {
+  const over = new AbortController();
+  const month = 32 * 86_400_000;
+  const waiting = within(month, signal => sleep(month, AbortSignal.any([signal, over.signal]))).catch(
+    (error: unknown) => error,
+  );
+
+  t.equal(await Promise.race([waiting, delay(50, 'still waiting')]), 'still waiting');
+  over.abort(new Error('over'));
+  t.match(await waiting, { message: 'over' });
+});

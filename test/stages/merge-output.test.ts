@@ -183,6 +183,20 @@ t.test('an artifact with a time of its own is due by that', async t => {
   t.same(due, ['tb', 'tb', 'model', 'tb']);
 });
 
+t.test('a time that is longer than a timer takes is the longest that one takes', async t => {
+  const { run } = fakeRun();
+  const scheduler = new VirtualTimeScheduler(undefined, 2 ** 31);
+  const artifacts = new Map([['output', artifact('output', { saveFrequencyMs: 3_000_000_000 })]]);
+  const { observed$ } = observe(t.testdir(), run, { request: { artifacts } }, { scheduler });
+  const dueAtMs: number[] = [];
+  const subscription = observed$.subscribe(() => dueAtMs.push(scheduler.frame));
+  t.teardown(() => {
+    subscription.unsubscribe();
+  });
+  scheduler.flush();
+  t.same(dueAtMs, [2 ** 31 - 1]);
+});
+
 for (const [askedMs, usedMs] of [
   [60_000, 120_000],
   [86_400_000, 43_200_000],

@@ -1,11 +1,11 @@
 import { PassThrough, type Readable } from 'node:stream';
 import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
-import { sleep } from '../../flow/wait.ts';
+import { sleep, timerMs } from '../../flow/wait.ts';
 import type { Run } from '../../model/attempt.ts';
 import type { Cause, Exceeded, Exit, Usage } from '../../model/outcome.ts';
 import { signalOf } from '../signal-of.ts';
-import { listenForStops, longestTimerMs } from '../stops.ts';
+import { listenForStops } from '../stops.ts';
 import { demux } from './demux.ts';
 import { engineFault, statusOf, whenBack } from './engine.ts';
 import { followStats } from './follow-stats.ts';
@@ -80,7 +80,7 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const onStop = () => {
     if (grace !== undefined) return;
     send('SIGTERM');
-    grace = setTimeout(send, Math.min(use.graceMs, longestTimerMs), 'SIGKILL');
+    grace = setTimeout(send, timerMs(use.graceMs), 'SIGKILL');
   };
   const onKill = () => {
     send('SIGKILL');
