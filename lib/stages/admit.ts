@@ -1,6 +1,6 @@
 import { mergeMap, type OperatorFunction } from 'rxjs';
 import { AttemptError } from '../errors.ts';
-import { TimeOver, within } from '../flow/wait.ts';
+import { orAborted, TimeOver, within } from '../flow/wait.ts';
 import type { AdmittedAttempt, RequestedAttempt } from '../model/attempt.ts';
 import type { Delivery } from '../model/delivery.ts';
 import type { Shortage } from '../model/resources.ts';
@@ -23,11 +23,12 @@ export interface AdmitContext {
 }
 
 /** Who else uses a card is seen before it is granted. Errors: `gpu-fault` where the cards can't be looked at. */
-const lookAtCards = async ({ request }: RequestedAttempt, { ledger }: AdmitContext): Promise<void> => {
+const lookAtCards = async ({ request, signal }: RequestedAttempt, { ledger }: AdmitContext): Promise<void> => {
   if (request.resources.gpus === 0) return;
   try {
-    await ledger.cards.refresh();
+    await orAborted(ledger.cards.refresh(), signal);
   } catch (error) {
+    signal.throwIfAborted();
     throw new AttemptError('gpu-fault', 'the cards can not be looked at', {}, { cause: error });
   }
 };

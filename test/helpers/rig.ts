@@ -9,6 +9,7 @@ import { createTakeNext } from '../../lib/queues/take-next.ts';
 import { noRecord } from '../../lib/records/experiment-record.ts';
 import { buildRequest } from '../../lib/request/build-request.ts';
 import { Demand } from '../../lib/resources/demand.ts';
+import type { Cards } from '../../lib/resources/gpu/cards.ts';
 import { Ledger } from '../../lib/resources/ledger.ts';
 import { locate, locateDatabase } from '../../lib/storage/locate.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -21,6 +22,7 @@ import { ScriptedExecutor } from './scripted-executor.ts';
 
 export interface RigSettings {
   readonly total?: Partial<ResourceAmounts>;
+  readonly cards?: Cards;
   readonly executor?: ScriptedExecutor;
   readonly over?: Partial<QueueContext>;
   readonly runner?: Partial<RunnerContext>;
@@ -47,7 +49,7 @@ export const createRig = (t: Test, settings: RigSettings = {}): Rig => {
   const broker = new MemoryBroker();
   const executor = settings.executor ?? new ScriptedExecutor();
   const total = { cores: 2, memoryBytes: 1e9, diskBytes: 1e9, ...settings.total };
-  const ledger = new Ledger(total);
+  const ledger = new Ledger(total, settings.cards);
   const demand = new Demand(ledger);
   const redactor = createRedactor();
   const bus = createEventBus(Date.now, fields => redactDeep(fields, redactor.redact));

@@ -11,20 +11,20 @@ const mib = 2 ** 20;
 /**
  * One nvidia-smi that goes on for as long as cards are held: it asks the driver for two numbers a card, which costs a small part of
  * what its whole report does. It knows nothing of MIG instances. Where it fails nothing is told, and the report has to do; where the
- * runner is killed it ends with its next line.
+ * runner is killed it ends with its next line. A driver that hangs keeps it from ending: the next one is started when it has.
  * @param executable path of nvidia-smi; undefined where there is none
  * Source: nvidia-smi(1), --query-gpu, --loop-ms.
  */
-export const createFollowMemory =
-  (executable: string | undefined): FollowMemory =>
-  tell => {
-    if (executable === undefined) return () => undefined;
+export const createFollowMemory = (executable: string | undefined): FollowMemory => {
+  let gone: Promise<unknown> = Promise.resolve();
+
+  const start = (path: string, tell: (uuid: string, usedBytes: number) => void): (() => void) => {
     const child = spawn(
-      executable,
+      path,
       ['--query-gpu=uuid,memory.used', '--format=csv,noheader,nounits', `--loop-ms=${String(everyMs)}`],
       { env: smiEnv(), stdio: ['ignore', 'pipe', 'ignore'] },
     );
-    child.on('error', () => undefined);
+    gone = new Promise(resolve => child.on('exit', resolve).on('error', resolve));
     child.unref();
     child.stdout
       .pipe(split())
@@ -35,5 +35,21 @@ export const createFollowMemory =
       .on('error', () => undefined);
     return () => {
       child.kill('SIGKILL');
+      child.stdout.destroy();
     };
   };
+  return tell => {
+    if (executable === undefined) return () => undefined;
+    let isWanted = true;
+    let end: (() => void) | undefined;
+    void gone
+      .then(() => {
+        if (isWanted) end = start(executable, tell);
+      })
+      .catch(() => undefined);
+    return () => {
+      isWanted = false;
+      end?.();
+    };
+  };
+};

@@ -1,7 +1,9 @@
+import assert from 'node:assert';
 import { join } from 'node:path';
 import t from 'tap';
 import { createReadCards } from '../../../lib/resources/gpu/nvidia-smi.ts';
-import { standInNvidiaSmi } from '../../helpers/nvidia-smi.ts';
+import { eventually } from '../../helpers/eventually.ts';
+import { deafToSigkill, standInNvidiaSmi } from '../../helpers/nvidia-smi.ts';
 
 t.test('without nvidia-smi there is no card', async t => {
   t.strictSame(await createReadCards(undefined)(), []);
@@ -29,4 +31,21 @@ t.test('one that hangs is not waited for', async t => {
   const standIn = standInNvidiaSmi(join(t.testdir(), 'bin'));
   standIn.hang();
   await t.rejects(createReadCards(standIn.executable, 300)(), { name: 'GpuError', message: /no answer within 0.3 s/ });
+});
+
+t.test('one that not even SIGKILL ends is not waited for, and no other is started beside it', async t => {
+  const standIn = standInNvidiaSmi(join(t.testdir(), 'bin'));
+  standIn.hang();
+  const end = deafToSigkill(t);
+  const read = createReadCards(standIn.executable, 1000);
+  await t.rejects(read(), { name: 'GpuError', message: /no answer within 1 s/ });
+  await t.rejects(read(), { name: 'GpuError', message: /it hangs, and can not be ended/ });
+  const [stuck = 0, ...others] = standIn.hanging();
+  t.strictSame(others, []);
+  standIn.recover();
+  standIn.say('t4');
+  end(stuck);
+  await eventually(async () => {
+    assert.equal((await read()).length, 1);
+  });
 });
