@@ -190,6 +190,8 @@ export const openCards = async ({
           held.delete(uuid);
           releasedAtMs.set(uuid, now());
         }
+        // What was measured was the run's own; before a card is granted it is looked at anew.
+        measured = measured.map(card => (uuids.includes(card.uuid) ? { ...card, usedBytes: 0 } : card));
         sample();
       },
     };

@@ -125,6 +125,19 @@ t.test('a driver frees memory a moment after a run has ended: that is waited for
   cards.close();
 });
 
+t.test(
+  'who waits for a card that a run has filled is told of room when that has ended: nobody else would look',
+  async t => {
+    const { cards, now } = await scene([t4]);
+    const taken = cards.take(asking({ gpus: 1 }));
+    now.cards = [{ ...t4, usedBytes: 8 * gib }];
+    await cards.refresh();
+    taken?.release();
+    t.strictSame(cards.shortageNow(asking({ gpus: 1 })), []);
+    cards.close();
+  },
+);
+
 t.test('a card with errors is out, and said once', async t => {
   const { cards, events } = await scene([{ ...t4, uncorrectable: 2 }, v100]);
   t.strictSame(
