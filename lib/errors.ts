@@ -27,6 +27,12 @@ export class AttemptError extends Error {
   }
 }
 
+const machineFaults = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
+
+/** Whether the machine has no process, memory or file descriptor left: what another try or another machine might get over. */
+export const isMachineFault = (error: unknown): boolean =>
+  error instanceof Error && machineFaults.has((error as NodeJS.ErrnoException).code ?? '');
+
 /**
  * What an object store answered, in words that mean the same for every driver.
  * - `missing`: no such bucket or object

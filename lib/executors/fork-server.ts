@@ -6,7 +6,7 @@ import { sleep } from '../flow/wait.ts';
 import { spawn } from '../resources/child-process.ts';
 import { statusOf } from '../resources/process-status.ts';
 import { minorOf, type Interpreter } from './interpreters.ts';
-import type { Ended, Shell } from './shells.ts';
+import { startedBy, type Ended, type Shell } from './shells.ts';
 import { signalOf } from './signal-of.ts';
 
 /** A small process that starts shells: to fork this one takes ten times as long, and holds up the event loop. */
@@ -48,7 +48,12 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const { pid: parent, stdin, stdout } = server;
-  let isRunning = parent !== undefined;
+  if (parent === undefined) {
+    // It may lack its streams as well.
+    const { failed } = startedBy(server);
+    return { isRunning: false, start: async () => Promise.reject(await failed) };
+  }
+  let isRunning = true;
   const asked: PromiseWithResolvers<Shell>[] = [];
   /** Shells that live, and who is told of their end. */
   const known = new Map<number, (how: Ended) => void>();
@@ -104,7 +109,7 @@ export const createForkServer = (python: string, now: () => number): ForkServer 
     const shell: Shell = {
       ...streams,
       pid,
-      parent: parent as number,
+      parent,
       startedAtMs: now(),
       failed: new Promise(() => undefined),
       ended: ended.promise,

@@ -76,6 +76,7 @@ const run = async (
   const child = await startProcess(command, { signal, graceMs: 0, maxDurationMs: longestMs, marker }).catch(
     (error: unknown) => {
       signal.throwIfAborted();
+      if (error instanceof AttemptError && error.code === 'engine-fault') throw error;
       throw new AttemptError('environment', 'the installer can not be run', {}, { cause: error });
     },
   );
@@ -106,7 +107,7 @@ const run = async (
 
 /**
  * Install requirements into a directory, with uv where it is there, else with the interpreter's own pip.
- * Errors: `environment` with the tool's last words; the signal's reason. A network that fails is tried again twice.
+ * Errors: `environment` with the tool's last words; `engine-fault` where the machine can't start it; the signal's reason. A network that fails is tried again twice.
  */
 export const install = async (settings: InstallSettings): Promise<void> => {
   const { requirements, scratch, signal, tries = mostTries } = settings;

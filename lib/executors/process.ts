@@ -1,4 +1,4 @@
-import { AttemptError, messageOf } from '../errors.ts';
+import { AttemptError, isMachineFault, messageOf } from '../errors.ts';
 import { sleep, timerMs } from '../flow/wait.ts';
 import type { Command, Run } from '../model/attempt.ts';
 import type { Exceeded, Exit } from '../model/outcome.ts';
@@ -35,15 +35,11 @@ export interface ProcessSettings {
   readonly now?: () => number;
 }
 
-/** What another try or another machine might get over. */
-const machineFaults = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
-const startError = (file: string, error: unknown): AttemptError => {
-  const isMachine = machineFaults.has((error as NodeJS.ErrnoException).code ?? '');
-  return new AttemptError(
-    isMachine ? 'engine-fault' : 'no-such-program',
+const startError = (file: string, error: unknown): AttemptError =>
+  new AttemptError(
+    isMachineFault(error) ? 'engine-fault' : 'no-such-program',
     `could not start ${file}: ${messageOf(error)}`,
   );
-};
 
 const startAlone = ({ file, args, cwd, env }: Command): Started => {
   try {

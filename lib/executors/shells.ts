@@ -43,15 +43,19 @@ export const startedBy = (child: ChildProcess): Pick<Started, 'pid' | 'failed' |
   }),
 });
 
-/** Start one, with an empty environment. Errors: those of spawn that come at once. */
+/** Start one, with an empty environment. Errors: those of spawn that come at once; EMFILE where no descriptor is left for it. */
 export const startShell = (now: () => number): Shell => {
   const startedAtMs = now();
   const child = spawn('/bin/sh', [], { cwd: '/', env: {}, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  const { stdin, stdout, stderr } = child;
+  const started = startedBy(child);
+  // Where no descriptor is left Node makes no streams, and tells why when it is too late to throw.
+  const { stdin, stdout, stderr } = child as Partial<typeof child>;
+  if (!stdin || !stdout || !stderr)
+    throw Object.assign(new Error('no file descriptor is left for a process'), { code: 'EMFILE' });
   // It may be gone before it has read everything, which its exit tells.
   stdin.on('error', () => undefined);
   return {
-    ...startedBy(child),
+    ...started,
     stdin,
     stdout,
     stderr,

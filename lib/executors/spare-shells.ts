@@ -1,3 +1,4 @@
+import { isMachineFault } from '../errors.ts';
 import { createForkServer, type ForkServer } from './fork-server.ts';
 import { inGroup, type GroupedShell } from './grouped-shell.ts';
 import { startShell, type Shell } from './shells.ts';
@@ -54,8 +55,9 @@ export const createSpareShells = ({ now, groups, python }: SpareShellsSettings):
       if (!server) return;
       keep(await server.start());
       isHopeful = true;
-    } catch {
-      // This process forks, as it did before.
+    } catch (error) {
+      // This process forks, as it did before. A machine that had nothing left for a fork server may have it the next time.
+      isHopeful ||= isMachineFault(error);
     }
   };
   const refill = (): void => {

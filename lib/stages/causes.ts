@@ -62,7 +62,10 @@ export const causes: Readonly<Record<Cause, CauseRow>> = {
 
   'store-fault': { meaning: 'a store did not answer, or failed', remedy: seeBroker },
   'broker-fault': { meaning: 'the broker did not do what it was asked', remedy: seeBroker },
-  'engine-fault': { meaning: 'the container engine failed', remedy: seeBroker },
+  'engine-fault': {
+    meaning: 'the container engine failed, or the machine has no process or file left',
+    remedy: seeBroker,
+  },
   'gpu-fault': { meaning: 'a GPU failed', remedy: 'look at the card with nvidia-smi' },
   stopping: { meaning: 'the runner was stopped', remedy: 'nothing: another runner takes it' },
   'lease-lost': {

@@ -1,5 +1,5 @@
 import { catchError, defer, mergeMap, of, type Observable, type OperatorFunction } from 'rxjs';
-import { AttemptError, messageOf } from '../errors.ts';
+import { AttemptError, isMachineFault, messageOf } from '../errors.ts';
 import type { ObservedAttempt, PreparedAttempt } from '../model/attempt.ts';
 import type { End } from '../model/outcome.ts';
 import { endCurrentSpan } from '../output/bill.ts';
@@ -15,13 +15,12 @@ export interface RecoverContext {
 
 /**
  * What an error says about the end of an attempt, without secrets. An error that has no cause of its own is a fault of this
- * program.
+ * program, or of a machine that has no process or file left.
  */
 export const endOf = (error: unknown, { redactor }: Pick<RecoverContext, 'redactor'>): End => {
   const message = redactor.redact(messageOf(error));
-  return error instanceof AttemptError
-    ? { cause: error.code, message }
-    : { cause: 'internal', message: `unexpected: ${message}` };
+  if (error instanceof AttemptError) return { cause: error.code, message };
+  return { cause: isMachineFault(error) ? 'engine-fault' : 'internal', message: `unexpected: ${message}` };
 };
 
 /**

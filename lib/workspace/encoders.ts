@@ -155,6 +155,8 @@ export const bzip2By = (program: string): Encoder =>
     const exited = once(child, 'exit') as Promise<[code: number | null]>;
     // It is looked at when the output ends.
     exited.catch(() => undefined);
+    // It has no streams where the machine has no descriptor left.
+    if (child.pid === undefined) await exited;
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));
     let failure: unknown;

@@ -6,6 +6,7 @@ import t from 'tap';
 import { createForkServer, forksWith, type ForkServer } from '../../lib/executors/fork-server.ts';
 import { chooseInterpreter, findInterpreters } from '../../lib/executors/interpreters.ts';
 import { startShell, type Shell } from '../../lib/executors/shells.ts';
+import { withFewDescriptors } from '../helpers/no-descriptors.ts';
 import { statusOf } from '../../lib/resources/process-status.ts';
 
 const python = forksWith(chooseInterpreter(await findInterpreters(), '3'));
@@ -118,6 +119,18 @@ t.test('a program that is no fork server is none', async t => {
   t.notOk(server.isRunning);
   const other = createForkServer('/bin/true', Date.now);
   await t.rejects(other.start(), /has ended/);
+});
+
+t.test('without descriptors there is none', t => {
+  const told = withFewDescriptors(
+    { 'executors/fork-server.ts': 'createForkServer' },
+    `
+    exhaust();
+    const server = createForkServer(${JSON.stringify(python)}, Date.now);
+    console.log(JSON.stringify([server.isRunning, await codeOf(() => server.start())]));`,
+  );
+  t.strictSame(told, [false, 'EMFILE']);
+  t.end();
 });
 
 t.test('it serves where os.posix_spawn is', t => {

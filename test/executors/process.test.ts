@@ -9,6 +9,7 @@ import { AttemptError } from '../../lib/errors.ts';
 import { startProcess, type ProcessSettings } from '../../lib/executors/process.ts';
 import type { Run } from '../../lib/model/attempt.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { withFewDescriptors } from '../helpers/no-descriptors.ts';
 
 const programs = join(import.meta.dirname, '../../fixtures/experiments');
 let count = 0;
@@ -66,6 +67,35 @@ t.test('standard input is empty', async t => {
 
 t.test('a program that is not there is named', async t => {
   await t.rejects(start(t, '/nowhere/python', []), { code: 'no-such-program', message: /\/nowhere\/python/ });
+});
+
+t.test('a machine that has no descriptor left is named, whatever was to be started', t => {
+  const told = withFewDescriptors(
+    {
+      'executors/process.ts': 'startProcess',
+      'executors/installer.ts': 'install',
+      'workspace/encoders.ts': 'bzip2By',
+      'resources/gpu/follow-memory.ts': 'createFollowMemory',
+    },
+    `
+    const { signal } = new AbortController();
+    const command = { file: '/bin/true', args: [], cwd: '/', env: {} };
+    const interpreter = { path: '/bin/true', version: '3.9.0', hasPip: true };
+    const installed = { interpreter, requirements: [], target: '/', scratch: process.argv[1], env: {}, log: '/dev/null', signal };
+    exhaust();
+    closeSync(taken.pop());
+    const codes = [
+      await codeOf(() => startProcess(command, { signal, graceMs: 0, marker: 'A=b' })),
+      await codeOf(() => install(installed)),
+      await codeOf(() => bzip2By('/bin/true')((async function* () {})()).next()),
+      await codeOf(() => createFollowMemory('/bin/true')(() => undefined)()),
+    ];
+    await new Promise(resolve => setTimeout(resolve, 10));
+    console.log(JSON.stringify(codes));`,
+    t.testdir(),
+  );
+  t.strictSame(told, ['engine-fault', 'engine-fault', 'EMFILE', 'undefined']);
+  t.end();
 });
 
 t.test('nothing is started for an attempt that must stop already', async t => {

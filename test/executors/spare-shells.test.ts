@@ -9,6 +9,7 @@ import { createSpareShells } from '../../lib/executors/spare-shells.ts';
 import { noControlGroups, openControlGroups, type ControlGroups } from '../../lib/resources/cgroups/control-groups.ts';
 import type { ControlGroup } from '../../lib/resources/cgroups/group.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { withFewDescriptors } from '../helpers/no-descriptors.ts';
 
 const python = forksWith(chooseInterpreter(await findInterpreters(), '3'));
 assert.ok(python, 'a Python of version 3.8 or newer is needed');
@@ -79,6 +80,38 @@ t.test('without a Python this process starts the shells', async t => {
     await end(shell);
   }
   t.equal(asked(), 1);
+});
+
+t.test('without descriptors none is started, and the next one is when there are some', t => {
+  const lib = { 'executors/spare-shells.ts': 'createSpareShells' };
+  const told = withFewDescriptors(
+    lib,
+    `
+    const groups = { create: () => undefined };
+    let asked = 0;
+    const python = async () => (asked++, ${JSON.stringify(python)});
+    const spares = createSpareShells({ now: Date.now, groups, python });
+    const turn = () => new Promise(resolve => setTimeout(resolve, 10));
+    exhaust();
+    const code = await codeOf(() => spares.take());
+    spares.refill();
+    while (asked === 0) await turn();
+    await turn();
+    free();
+    let parent = process.pid;
+    while (parent === process.pid) {
+      spares.refill();
+      await turn();
+      const { shell } = spares.take();
+      parent = shell.parent;
+      shell.stdin.end();
+      await shell.ended;
+    }
+    console.log(JSON.stringify({ code, asked }));
+    process.exit();`,
+  );
+  t.match(told, { code: 'EMFILE', asked: 2 }, 'a fork server is tried again as well');
+  t.end();
 });
 
 const inGroups = opened.enforced.members ? {} : { skip: 'this machine lets nobody make control groups' };

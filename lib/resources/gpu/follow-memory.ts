@@ -25,6 +25,8 @@ export const createFollowMemory = (executable: string | undefined): FollowMemory
       { env: smiEnv(), stdio: ['ignore', 'pipe', 'ignore'] },
     );
     gone = new Promise(resolve => child.on('exit', resolve).on('error', resolve));
+    // It has no streams where the machine has no descriptor left.
+    if (child.pid === undefined) return () => undefined;
     child.unref();
     child.stdout
       .pipe(split())
