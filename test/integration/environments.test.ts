@@ -1,6 +1,7 @@
 /** Shared environments with both tools, on a package index of the test's own. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -8,6 +9,7 @@ import { createPrivateEnvironment } from '../../lib/executors/private-environmen
 import { environmentsScene, type SceneSettings } from '../helpers/environments.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { needService } from '../helpers/services.ts';
+import { wheelOf } from '../helpers/wheels.ts';
 
 type Scene = Awaited<ReturnType<typeof environmentsScene>>;
 
@@ -80,6 +82,30 @@ const suite = (title: string, toolOf: (t: Test) => { uv: string | undefined } | 
     t.match(readFileSync(it.log, 'utf8'), /no-such-requirement/);
     t.strictSame(readdirSync(it.directory), []);
   });
+
+  t.test(
+    `${title}: requirements with hashes are installed by them, and what every environment holds without`,
+    async t => {
+      const it = await start(t, { realPip: true });
+      if (!it) return;
+      const parts = { name: 'left', version: '1.0', scripts: ['left = left:main'] };
+      const hash = `--hash=sha256:${createHash('sha256').update(wheelOf(parts).body).digest('hex')}`;
+      const file = join(t.testdirName, 'locked.in');
+      writeFileSync(file, `left==1.0 \\\n    ${hash}\n`);
+      const shared = await it.get([`-r ${file}`]);
+      t.strictSame(
+        shared.tree.map(({ name }) => name).filter(name => ['left', 'pip'].includes(name)),
+        ['left', 'pip'],
+      );
+      t.equal(printed(it, t, shared, 'left'), 'left 1.0');
+      t.match(printed(it, t, shared, 'pip', '--version'), shared.packages);
+      t.equal((await it.get(['left==1.0'])).key, shared.key, 'it is what it would be without hashes');
+
+      t.equal((await it.get(['--require-hashes', `left==1.0 ${hash}`])).key, shared.key);
+      const strange = `left==2.0 ${hash}`;
+      await t.rejects(it.get([strange]), { code: 'environment', message: /hash/i });
+    },
+  );
 
   t.test(`${title}: an abort ends the installation and leaves nothing`, async t => {
     const it = await start(t);

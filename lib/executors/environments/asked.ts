@@ -20,7 +20,7 @@ const openForMs = 10 * minuteMs;
 const isOfIndexes = (name: string): boolean => /^(?:PIP|UV)_/.test(name);
 
 /**
- * A name for what was asked for, the same for all who ask for the same; undefined where that can't be told: see readLines.
+ * A name for what was asked for, the same for all who ask for the same; undefined where that can't be told: see Said.
  * `freshForMs`: so long it stands for what came of it.
  */
 export const nameOf = async (
@@ -28,7 +28,7 @@ export const nameOf = async (
   tool: string,
 ): Promise<{ readonly name: string | undefined; readonly freshForMs: number }> => {
   const said = await readLines(requirements);
-  if (!said) return { name: undefined, freshForMs: 0 };
+  if (said.content === undefined) return { name: undefined, freshForMs: 0 };
   const indexes = Object.entries(env).filter(([name]) => isOfIndexes(name));
   const parts = [
     tool,

@@ -1,10 +1,11 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { install } from '../installer.ts';
 import { minorOf, type Interpreter } from '../interpreters.ts';
 import type { Asked } from './asked.ts';
 import { copyCompiled } from './compile.ts';
 import { readContent } from './content.ts';
+import { readLines } from './read-lines.ts';
 import { survey } from './survey.ts';
 import type { Tree, Trees } from './trees.ts';
 
@@ -34,6 +35,35 @@ const freeScripts = async (bin: string): Promise<void> => {
 };
 
 /**
+ * Install what was asked for, and what every environment holds. Where hashes are asked for, a tool refuses all that comes without:
+ * then the rest is installed by itself, as far as it is not there, and put beside. pip would pass over a directory, as `bin`, that a
+ * target has already.
+ * Source: pip, "Secure installs"; `pip install --target`.
+ */
+const installAll = async (build: Build, packages: string, scratch: string): Promise<void> => {
+  const { interpreter, requirements } = build;
+  const into = (target: string, lines: readonly string[]) =>
+    install({ ...build, requirements: lines, target, scratch });
+  const { hasHashes, options } = await readLines(requirements);
+  if (!hasHashes) {
+    await into(packages, [...basics(interpreter), ...requirements]);
+    return;
+  }
+  await into(packages, requirements);
+  const { tree } = await readContent(packages, interpreter);
+  const there = new Map(tree.map(({ name, version }) => [name.toLowerCase(), version]));
+  const missing = basics(interpreter).filter(line => !there.has(line.replace(/<.*/, '')));
+  if (missing.length === 0) return;
+  const constraints = [...there].map(([name, version]) => `${name}==${version}\n`);
+  await writeFile(join(scratch, 'constraints.txt'), constraints.join(''));
+  const beside = join(scratch, 'beside');
+  await into(beside, [...options, '-c constraints.txt', ...missing]);
+  // Bytecode knows its source by the time of it.
+  await cp(beside, packages, { recursive: true, force: false, preserveTimestamps: true, verbatimSymlinks: true });
+  await rm(beside, { recursive: true });
+};
+
+/**
  * Install what was asked for, and make it the tree for its content, unless there is one.
  * @param existing the tree that serves for a content, if it is what it was
  * Errors: those of `install`.
@@ -46,8 +76,7 @@ export const buildTree = async (
   trees.inStaging(async staging => {
     const packages = join(staging, 'packages');
     const { interpreter, uv, signal } = build;
-    const requirements = [...basics(interpreter), ...build.requirements];
-    await install({ ...build, requirements, target: packages, scratch: staging });
+    await installAll(build, packages, staging);
     await freeScripts(join(packages, 'bin'));
     const content = await readContent(packages, interpreter);
     const there = await existing(content.key);
