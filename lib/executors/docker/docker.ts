@@ -15,6 +15,7 @@ import type { Watch } from '../watch.ts';
 import { handOver, type RunAs } from '../run-as.ts';
 import { containerBody, type ContainerCommand } from './container-body.ts';
 import { engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
+import type { EngineImage } from './image-names.ts';
 import type { ContainerJournal } from './journal.ts';
 import { loadImage } from './load-image.ts';
 import { takeOver, type Owner } from './owner.ts';
@@ -47,7 +48,7 @@ export interface DockerSettings {
   readonly now: () => number;
 }
 
-/** What is started in a container; `image` by the engine's name for it. */
+/** What is started in a container; `image` by its id: its name may stand for another one by then. */
 interface Provisioned extends Command {
   readonly image: string;
   readonly start: ContainerCommand;
@@ -56,11 +57,12 @@ interface Provisioned extends Command {
 /** How long an engine that restarts is waited for, ms. */
 const patienceMs = 30_000;
 
-const bring = async (docker: Dockerode, image: Image, attempt: StagedAttempt, use: DockerSettings): Promise<string> => {
+const bring = async (image: Image, attempt: StagedAttempt, use: DockerSettings): Promise<EngineImage> => {
+  const engine = await use.engine.connect();
   const { signal, record } = attempt;
   switch (image.type) {
     case 'reference':
-      return pullImage(docker, image.reference, {
+      return pullImage(engine, image.reference, {
         credentials: image.artifact.credentials,
         signal,
         onProgress: (doneBytes, totalBytes) => {
@@ -68,7 +70,7 @@ const bring = async (docker: Dockerode, image: Image, attempt: StagedAttempt, us
         },
       });
     case 'archive':
-      return loadImage(docker, imageLocation(image, attempt, use.locate), attempt, use.emit);
+      return loadImage(engine, imageLocation(image, attempt, use.locate), attempt, use.emit);
     default:
       throw new AttemptError('not-a-request', 'the request has no image that a container engine can run');
   }
@@ -96,17 +98,16 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
     const { request, workspace, record, document } = attempt;
     const wanted = trustedImage(attempt, use.imageAllow);
     const program = programInImage(attempt);
-    const { docker } = await use.engine.connect();
-    const image = await bring(docker, wanted, attempt, use);
-    document.set('container', { image });
-    emit('provisioned', { environment: image, built: false, durationMs: now() - startedAtMs }, record);
+    const { name, id } = await bring(wanted, attempt, use);
+    document.set('container', { image: name });
+    emit('provisioned', { environment: name, built: false, durationMs: now() - startedAtMs }, record);
     const start: ContainerCommand = {
       file: program?.python,
       args: program?.args ?? request.args,
       cwd: workspace.workspace,
       env: containerEnv(attempt, { runnerEnv: use.runnerEnv, patterns: use.experimentEnv }),
     };
-    const command: Provisioned = { ...start, file: start.file ?? image, image, start };
+    const command: Provisioned = { ...start, file: start.file ?? name, image: id, start };
     return command;
   };
 

@@ -1,6 +1,7 @@
 import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
 import { sleep } from '../../flow/wait.ts';
+import { createImageTurns, type ImageTurns } from './image-turns.ts';
 
 /** A Docker-compatible engine, connected to on first use. */
 export interface Engine {
@@ -11,6 +12,8 @@ export interface ConnectedEngine {
   readonly docker: Dockerode;
   /** Whether it has a program that is the first process of a container, hands signals on and reaps. */
   readonly hasInit: boolean;
+  /** For everything that depends on what names of its images stand for. */
+  readonly turns: ImageTurns;
 }
 
 /** What a reply of the engine said. */
@@ -33,6 +36,7 @@ export const engineFault = (what: string, error: unknown): AttemptError =>
 /** @param socketPath instead of what DOCKER_HOST and its fellows say */
 export const createEngine = (socketPath?: string): Engine => {
   let connected: Promise<ConnectedEngine> | undefined;
+  const turns = createImageTurns();
   const open = async (): Promise<ConnectedEngine> => {
     const { default: Docker } = await import('dockerode');
     // An engine that is stopping takes no new connection while it ends its containers, but goes on to answer on old ones: it must not
@@ -40,7 +44,7 @@ export const createEngine = (socketPath?: string): Engine => {
     const headers = { Connection: 'close' };
     const docker = new Docker(socketPath === undefined ? { headers } : { socketPath, headers });
     const info = (await docker.info()) as { InitBinary?: string };
-    return { docker, hasInit: Boolean(info.InitBinary) };
+    return { docker, hasInit: Boolean(info.InitBinary), turns };
   };
   return {
     connect: async () => {

@@ -5,7 +5,8 @@ import { AttemptError, messageOf } from '../../errors.ts';
 import { orAborted } from '../../flow/wait.ts';
 import type { Credentials } from '../../model/experiment.ts';
 import { fullReference } from '../image.ts';
-import { engineFault, statusOf } from './engine.ts';
+import { engineFault, statusOf, type ConnectedEngine } from './engine.ts';
+import { giveName, idOf, restoreName, untilThere, type EngineImage } from './image-names.ts';
 
 export interface PullContext {
   readonly credentials: Credentials | undefined;
@@ -21,16 +22,6 @@ interface PullLine {
 }
 
 const progressEveryMs = 1000;
-
-const isThere = async (docker: Dockerode, name: string): Promise<boolean> => {
-  try {
-    await docker.getImage(name).inspect();
-    return true;
-  } catch (error) {
-    if (statusOf(error) === 404) return false;
-    throw engineFault(`look for the image ${name}`, error);
-  }
-};
 
 /** Errors: `access-denied` for credentials of a kind that registries don't take. */
 const authOf = (credentials: Credentials | undefined, reference: string): AuthConfig | undefined => {
@@ -99,26 +90,34 @@ const privateName = (reference: string, auth: AuthConfig): string => {
 /**
  * The image of a reference, pulled where it is not there. One that was pulled with credentials is kept under a name made of them, so
  * that nobody gets it without.
- * Out: its name for the engine.
  * Errors: AttemptError `image-missing`, `image-denied`, `access-denied`, `engine-fault` where registry or engine do not answer.
  */
-export const pullImage = async (docker: Dockerode, written: string, use: PullContext): Promise<string> => {
+export const pullImage = async (
+  { docker, turns }: ConnectedEngine,
+  written: string,
+  use: PullContext,
+): Promise<EngineImage> => {
   // Without a tag the engine would pull every tag there is.
   const reference = fullReference(written);
   const auth = authOf(use.credentials, reference);
+  const pulled = async () => {
+    try {
+      await pull(docker, reference, auth, use);
+    } catch (error) {
+      use.signal.throwIfAborted();
+      throw pullFailure(reference, error);
+    }
+  };
   const kept = auth ? privateName(reference, auth) : reference;
-  if (await isThere(docker, kept)) return kept;
-  const wasThere = auth !== undefined && (await isThere(docker, reference));
-  try {
-    await pull(docker, reference, auth, use);
-  } catch (error) {
-    use.signal.throwIfAborted();
-    throw pullFailure(reference, error);
-  }
-  if (auth) {
-    const [repo = '', tag = ''] = kept.split(':');
-    await docker.getImage(reference).tag({ repo, tag });
-    if (!wasThere) await docker.getImage(reference).remove({ noprune: true });
-  }
-  return kept;
+  const pulledPrivately = async () => {
+    const before = await turns.alone(() => idOf(docker, reference));
+    try {
+      await pulled();
+      await turns.alone(() => giveName(docker, reference, kept));
+    } finally {
+      await turns.alone(() => restoreName(docker, reference, before));
+    }
+  };
+  // By the reference in any case: while it is pulled with credentials, nobody without them may find it.
+  return turns.bring(reference, use.signal, () => untilThere(docker, turns, kept, auth ? pulledPrivately : pulled));
 };
