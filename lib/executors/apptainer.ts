@@ -56,7 +56,7 @@ export const createApptainerExecutor = (use: ApptainerSettings): Executor => {
     accepts: request => ['shub', 'sif'].includes(imageOf(request)?.type ?? ''),
     provision: async attempt => {
       const { request, workspace, grant } = attempt;
-      const image = trustedImage(attempt, use.imageAllow);
+      const image = trustedImage(attempt, use);
       if (use.executable === undefined)
         throw new AttemptError('engine-fault', 'the image needs apptainer or singularity, and neither is on PATH', {
           image: image.artifact.qualified,

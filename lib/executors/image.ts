@@ -42,17 +42,23 @@ export const fullReference = (reference: string): string => {
 const matches = (pattern: string, name: string): boolean =>
   new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`, 's').test(name);
 
+/** What a reference is called: as the request writes it, in full, and each without tag and digest. */
+const namesOf = (reference: string): readonly string[] =>
+  [reference, fullReference(reference)].flatMap(name => [name, name.replace(/(?:@.*|:[^/:]*)$/, '')]);
+
+/** A part `.` or `..`, percent-encoded or not: what serves it may take it for another place than it reads like. */
+const hasSteps = (name: string): boolean =>
+  /(?:^|\/)\.\.?(?:[/?#]|$)/.test(name.replace(/%2e/gi, '.').replace(/%2f/gi, '/'));
+
 /**
- * Whether an image is trusted: any, where there are no patterns; else one that a pattern names, as the request writes it, in full,
- * or without tag and digest. An archive or a file is named by its location. `*` stands for any characters.
+ * Whether an image is trusted: any, where there are no patterns; else one that a pattern names. `*` stands for any characters.
+ * @param places what an archive or a file is called: where it is fetched from, and not what the request may say beside that
  */
-export const isTrusted = (image: Image, patterns: readonly string[]): boolean => {
+export const isTrusted = (image: Image, patterns: readonly string[], places: readonly string[] = []): boolean => {
   if (patterns.length === 0) return true;
-  const written = image.type === 'reference' ? image.reference : (image.artifact.qualified ?? image.artifact.url ?? '');
-  const names = [written];
-  if (image.type === 'reference') {
-    const full = fullReference(written);
-    names.push(full, full.replace(/(?:@.*|:[^/:]*)$/, ''), written.replace(/(?:@.*|:[^/:]*)$/, ''));
-  }
-  return patterns.some(pattern => names.some(name => matches(pattern.replace(fromRegistry, ''), name)));
+  const isReference = image.type === 'reference';
+  const names = isReference ? namesOf(image.reference) : image.type === 'shub' ? [image.uri] : places;
+  return patterns
+    .map(pattern => (isReference ? pattern.replace(fromRegistry, '') : pattern))
+    .some(pattern => names.some(name => matches(pattern, name) && !hasSteps(name)));
 };

@@ -47,7 +47,7 @@ t.test('a reference is completed as engines do it', t => {
 t.test('only images that a pattern names are trusted, where there are patterns', t => {
   const trusts = (qualified: string, ...patterns: string[]) => {
     const image = asked(artifact('_container', qualified));
-    return image !== undefined && isTrusted(image, patterns);
+    return image !== undefined && isTrusted(image, patterns, [qualified]);
   };
   t.ok(trusts('dockerhub://any/thing'));
   t.ok(trusts('dockerhub://tensorflow/tensorflow:2.4', 'other/*', 'tensorflow/*'));
@@ -59,5 +59,6 @@ t.test('only images that a pattern names are trusted, where there are patterns',
   t.notOk(trusts('tensorflowx/image', 'tensorflow/*'));
   t.notOk(trusts('busybox:evil', 'busybox:1'));
   t.notOk(trusts('s3://host/images/one.tar', 'busybox'));
+  t.notOk(trusts('s3://host/images/one.tar', 'dockerhub://*'), 'a pattern of references names no archive');
   t.end();
 });

@@ -76,7 +76,7 @@ export const trustOptions = rows({
     value: 'PATTERN,…',
     default: '',
     meaning:
-      'Container images that are trusted: references such as tensorflow/*, locations of archives such as s3://host/bucket/*; * stands for any characters. Where not given: any, since who may send a request may send any program.',
+      'Container images that are trusted: references such as tensorflow/*, places that archives are fetched from such as s3://host/bucket/*; * stands for any characters. Where not given: any, since who may send a request may send any program.',
   },
   experimentUser: {
     env: 'EXPERIMENT_USER',

@@ -96,7 +96,7 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
   const provision = async (attempt: StagedAttempt): Promise<Command> => {
     const startedAtMs = now();
     const { request, workspace, record, document } = attempt;
-    const wanted = trustedImage(attempt, use.imageAllow);
+    const wanted = trustedImage(attempt, use);
     const program = programInImage(attempt);
     const { name, id } = await bring(wanted, attempt, use);
     document.set('container', { image: name });
