@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { PassThrough, Readable } from 'node:stream';
 
 const headerBytes = 8;
@@ -7,7 +6,11 @@ const stderrType = 2;
 /** Write under backpressure; what nobody reads any more is passed over. */
 const give = async (to: PassThrough, bytes: Buffer): Promise<void> => {
   if (to.destroyed || to.write(bytes)) return;
-  await Promise.race([once(to, 'drain'), once(to, 'close')]).catch(() => undefined);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  to.once('drain', resolve).once('close', resolve);
+  await promise;
+  // The one that was not heard would stay, for each write that waited.
+  to.off('drain', resolve).off('close', resolve);
 };
 
 /**

@@ -58,3 +58,13 @@ t.test('a stream that nobody reads any more keeps nobody waiting', async t => {
   await demux(cut(all, 65_536), stdout, stderr);
   t.ok(stderr.writableEnded);
 });
+
+t.test('a slow reader leaves no listeners behind', async t => {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const all = Buffer.concat(Array.from({ length: 100 }, () => frame(1, 'x'.repeat(100_000))));
+  const done = demux(cut(all, 65_536), stdout, stderr);
+  let most = 0;
+  for await (const _ of stdout) most = Math.max(most, stdout.listenerCount('close') + stdout.listenerCount('error'));
+  await done;
+  t.ok(most < 10, `${String(most)} listeners`);
+});
