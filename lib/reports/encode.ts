@@ -8,6 +8,7 @@ import {
   ReportSchema,
   TaskState,
 } from './generated/reports_pb.js';
+import { redactDeep } from '../telemetry/redact.ts';
 import type { WaitingReport } from './report-queue.ts';
 
 /** Who the reports of an attempt are about, and who sends them. */
@@ -19,20 +20,24 @@ export interface ReportOrigin {
   readonly executorId: string;
 }
 
-const payloadOf = ({ payload, atMs }: WaitingReport) => {
+type Redact = (text: string) => string;
+
+const payloadOf = ({ payload, atMs }: WaitingReport, redact: Redact) => {
   const time = timestampFromMs(atMs);
   switch (payload.type) {
     case 'log': {
-      const { severity, message, fields = {} } = payload;
+      const { severity } = payload;
+      const { message, fields } = redactDeep({ message: payload.message, fields: payload.fields ?? {} }, redact);
       const value = create(LogEntrySchema, { time, severity: LogSeverity[severity], message, fields });
       return { case: 'logging', value } as const;
     }
     case 'progress': {
-      const value = create(ProgressSchema, { time, json: payload.json, state: TaskState.Started });
+      const value = create(ProgressSchema, { time, json: redact(payload.json), state: TaskState.Started });
       return { case: 'progress', value } as const;
     }
     case 'state': {
-      const { state, error } = payload;
+      const { state } = payload;
+      const error = redactDeep(payload.error, redact);
       const value = create(ProgressSchema, {
         time,
         state: TaskState[state],
@@ -45,9 +50,22 @@ const payloadOf = ({ payload, atMs }: WaitingReport) => {
   }
 };
 
-/** A report in the JSON mapping of proto3. Source: spec "Reports". */
-export const encodeReport = (origin: ReportOrigin, report: WaitingReport): string =>
+/**
+ * A report in the JSON mapping of proto3. Source: spec "Reports".
+ * @param redact takes secrets out of texts that come from elsewhere; the report's own names and words stay, whatever a secret is
+ */
+export const encodeReport = (
+  { experimentId, uniqueId, executorId }: ReportOrigin,
+  report: WaitingReport,
+  redact: Redact = text => text,
+): string =>
   toJsonString(
     ReportSchema,
-    create(ReportSchema, { time: timestampFromMs(report.atMs), ...origin, payload: payloadOf(report) }),
+    create(ReportSchema, {
+      time: timestampFromMs(report.atMs),
+      experimentId: redact(experimentId),
+      uniqueId,
+      executorId,
+      payload: payloadOf(report, redact),
+    }),
   );

@@ -13,7 +13,7 @@ export interface ReportingSettings {
   /** Public keys that reports are sealed with, each file named with a response queue name's beginning. */
   readonly keysDirectory: string;
   readonly emit: Emit;
-  /** Takes secrets out of a report. */
+  /** Takes secrets out of a text in a report. */
   readonly redact: (text: string) => string;
   /** How long the last reports of an attempt may take, ms. */
   readonly deadlineMs: number;
@@ -76,7 +76,7 @@ export const createReporting = async (settings: ReportingSettings): Promise<Repo
           const { encodeReport, createSealer } = await (loaded ??= load());
           const seal = sealers.get(key) ?? createSealer(key);
           sealers.set(key, seal);
-          return seal(Buffer.from(redact(encodeReport(origin, report))));
+          return seal(Buffer.from(encodeReport(origin, report, redact)));
         },
         publish: (body, signal) => reporter.publish(body, signal),
         pace,

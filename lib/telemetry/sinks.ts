@@ -2,6 +2,7 @@ import { messageOf } from '../errors.ts';
 import type { EventBus, Level, RunnerEvent } from './events.ts';
 import { jsonFormat, type EventFormat } from './json-format.ts';
 import { createLineWriter, type LineWriter, type LineWriterOptions } from './line-writer.ts';
+import { redactDeep } from './redact.ts';
 import type { RemotePlace } from './sinks/remote-place.ts';
 
 /** A place that events go to: an open descriptor, a file that is appended to, or somewhere else. */
@@ -25,7 +26,7 @@ export interface SinkSettings {
   readonly runner: string;
   /** Events below this level are not written. */
   readonly least: Level | 'none';
-  /** Takes secrets out of a line. */
+  /** Takes secrets out of a text in an event; what the program itself calls things stays. */
   readonly redact?: (text: string) => string;
   /** Bytes that may wait for a slow reader, for each sink. Default: 1 MiB. */
   readonly maxBytes?: number;
@@ -115,6 +116,13 @@ const safely =
     }
   };
 
+const cleaned =
+  (format: EventFormat, redact: (text: string) => string): EventFormat =>
+  event => {
+    const { queue, experiment, project, attempt, fields } = event;
+    return format({ ...event, ...redactDeep({ queue, experiment, project, attempt, fields }, redact) });
+  };
+
 /** Several sinks that write an event alike: its line is made, and secrets are looked for in it, once. */
 const once = (lineOf: EventFormat): EventFormat => {
   let last: RunnerEvent | undefined;
@@ -148,21 +156,22 @@ const ranks: Readonly<Record<Level | 'none', number>> = { debug: 0, info: 1, war
  * Errors: what opening a file or a package says; nothing is left open then.
  */
 export const openSinks = async (bus: EventBus, settings: SinkSettings): Promise<EventSinks> => {
-  const { targets, runner, least, redact = text => text, maxBytes = 1 << 20 } = settings;
+  const { targets, runner, least, redact, maxBytes = 1 << 20 } = settings;
   const sinks: { readonly name: string; readonly write: (event: RunnerEvent) => void; readonly writer: LineWriter }[] =
     [];
   const json = jsonFormat(runner);
+  // Before it is written: a secret may be a word that the format itself uses.
+  const clean = (format: EventFormat): EventFormat => safely(redact ? cleaned(format, redact) : format);
   const whole = (format: EventFormat): EventFormat => {
-    const safe = safely(format);
-    return event => redact(`${safe(event)}\n`);
+    const lineOf = clean(format);
+    return event => `${lineOf(event)}\n`;
   };
   const jsonLine = once(whole(json));
   const lineOf = async (sink: SinkTarget): Promise<EventFormat> => {
     const format = await formatOf(sink, runner, json);
     const { person } = sink;
     if (person?.columns === undefined) return format === json ? jsonLine : whole(format);
-    const shown = (await import('./progress-bar.ts')).withProgressBar(safely(format), person.columns);
-    return event => redact(shown(event));
+    return clean((await import('./progress-bar.ts')).withProgressBar(format, person.columns));
   };
   try {
     for (const sink of targets) {

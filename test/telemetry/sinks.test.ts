@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync, constants, readSync } from 'node:fs'
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createEventBus } from '../../lib/telemetry/events.ts';
+import { createRedactor } from '../../lib/telemetry/redact.ts';
 import { openSinks, type SinkSettings } from '../../lib/telemetry/sinks.ts';
 import { eventually } from '../helpers/eventually.ts';
 
@@ -70,6 +71,21 @@ t.test('secrets are taken out of whole lines', async t => {
   bus.emit('queue-ignored', { why: 'password hunter22' }, { queue: 'hunter22' });
   await sinks.close();
   t.match(linesOf(readFileSync(path, 'utf8')), [{ queue: '***', why: 'password ***' }]);
+});
+
+t.test('a secret that is a word of the lines themselves does them no harm', async t => {
+  const path = join(t.testdir({}), 'events');
+  const bus = createEventBus();
+  const redactor = createRedactor();
+  for (const secret of ['"runner":', 'experiment', 'queue-ignored', '1500000000']) redactor.add(secret);
+  const sinks = await openSinks(bus, settings(path, { redact: redactor.redact }));
+  bus.emit('queue-ignored', { why: 'an experiment' }, { queue: 'rmq_a', experiment: 'my experiment' });
+  bus.emit('expired', { lateMs: 1500000000 });
+  await sinks.close();
+  t.match(linesOf(readFileSync(path, 'utf8')), [
+    { event: 'queue-ignored', runner: 'host-1', experiment: 'my [redacted]', why: 'an [redacted]' },
+    { event: 'expired', lateMs: 1500000000 },
+  ]);
 });
 
 t.test('a reader that never reads holds nobody up and costs no more than the bound', async t => {
