@@ -1,5 +1,10 @@
-/** The tools' own variables and what they need to reach an index; never secrets of queues and stores. */
-const ofTheTools = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|UV_.*|.*_PROXY|.*_CA_BUNDLE|SSL_CERT_.*|GIT_.*)$/i;
+/**
+ * The tools' own variables and what they need to reach an index; never secrets of queues and stores. Of git's what says how and by which
+ * programs and files a repository is reached: a request's setup.py sees all of it, and GIT_TOKEN, GIT_CONFIG_VALUE_0 and the like
+ * hold secrets themselves.
+ */
+const ofTheTools =
+  /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|UV_.*|.*_PROXY|.*_CA_BUNDLE|SSL_CERT_.*|GIT_(SSL_(CAINFO|CAPATH|CERT|CIPHER_LIST|KEY|NO_VERIFY|VERSION)|SSH(_COMMAND|_VARIANT)?|ASKPASS|PROXY_COMMAND|HTTP_(LOW_SPEED_LIMIT|LOW_SPEED_TIME|PROXY_AUTHMETHOD|USER_AGENT)|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)|TERMINAL_PROMPT|ALLOW_PROTOCOL))$/i;
 
 /** What a request may say of indexes, in config.env. Where the tools write is not its business. */
 const ofIndexes =

@@ -14,6 +14,23 @@ t.test("the runner's own of the tools reaches them, and nothing that is secret",
   t.end();
 });
 
+t.test(
+  "of git's variables those reach the tools that say how repositories are reached, not what may be a secret",
+  t => {
+    const harmless = {
+      GIT_SSL_CAINFO: '/ca',
+      GIT_SSL_KEY: '/key',
+      GIT_SSH_COMMAND: 'ssh -i /id',
+      GIT_ASKPASS: '/askpass',
+    };
+    const secret = ['GIT_TOKEN', 'GIT_PASSWORD', 'GIT_HTTP_EXTRAHEADER', 'GIT_CONFIG_VALUE_0', 'GIT_CONFIG_PARAMETERS'];
+    const env = installerEnv({ ...harmless, ...Object.fromEntries(secret.map(name => [name, 'hush'])) });
+    t.match(env, harmless);
+    t.notOk(Object.values(env).includes('hush'));
+    t.end();
+  },
+);
+
 t.test('an index is said in the words of both tools, those of the request before those of the runner', t => {
   const env = installerEnv(
     { PIP_INDEX_URL: 'http://runner/simple', UV_FIND_LINKS: '/a,/b' },
