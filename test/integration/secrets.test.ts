@@ -29,7 +29,7 @@ const given = {
 
 /** Prints everything it can get at, as it is, in pieces and encoded. */
 const curious = `
-import base64, json, os, sys, urllib.parse
+import base64, json, os, re, sys, urllib.parse
 print(sorted(os.environ.items()))
 pid = os.getpid()
 while pid > 1:
@@ -45,7 +45,7 @@ for secret in [bytes.fromhex(text).decode() for text in sys.argv[2:]]:
     print(secret, file=sys.stderr)
     for encoded in (urllib.parse.quote(secret, safe=''), urllib.parse.quote(secret), urllib.parse.quote_plus(secret)):
         print(encoded)
-        print(encoded.replace('%2F', '%2f').replace('%2B', '%2b'))
+        print(re.sub('%..', lambda octet: octet.group().lower(), encoded))
     print(json.dumps({'said': secret}))
     for before in range(3):
         print(base64.b64encode(b'x' * before + secret.encode()).decode())
