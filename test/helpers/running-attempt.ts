@@ -17,6 +17,7 @@ export const runningAttempt = (parts: RunningParts): RunningAttempt =>
     run: parts.run,
     document: parts.document,
     workspace: { outputFile: parts.outputFile, output: dirname(parts.outputFile) },
+    secrets: [],
     request: { artifacts: new Map([['output', artifact('output')]]), ...parts.request },
     record: { queue: 'q', attempt: 'host-abcdef-123456', began: true },
     identity: { startedAtMs: Date.now() },
