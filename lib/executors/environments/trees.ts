@@ -126,8 +126,14 @@ export const createTrees = (directory: string): Trees => {
     publish: async (staging, tree) => {
       await mkdir(at('trees'), { recursive: true });
       await writeFile(join(staging, 'tree.json'), JSON.stringify(tree));
-      await rename(staging, at('trees', tree.id));
-      await replace('current', tree.key, tree.id);
+      // Until it serves it looks like one to be removed.
+      const unmark = uses.add(tree.id);
+      try {
+        await rename(staging, at('trees', tree.id));
+        await replace('current', tree.key, tree.id);
+      } finally {
+        unmark();
+      }
     },
     retire: ({ id, key }) => {
       if (currentId(key) === id) rmSync(at('current', key), { force: true });

@@ -85,3 +85,18 @@ t.test('what serves for nothing goes when nobody uses it, and so does the half o
   t.notOk(existsSync(dead));
   t.ok(existsSync(living), 'that of a living one is at work');
 });
+
+t.test('one that is being published stays, though it does not serve yet', async t => {
+  const { trees, a } = await scene(t);
+  const tree = { ...a, key: 'd', id: trees.newId('d') };
+  const published = trees.inStaging(staging => trees.publish(staging, tree));
+  let isPublished = false;
+  void published.then(() => (isPublished = true));
+  while (!isPublished) {
+    if (existsSync(trees.packagesOf(tree.id))) t.notOk(await trees.removeUnused(tree.id));
+    await new Promise(setImmediate);
+  }
+  await published;
+  t.match(await trees.current('d'), { id: tree.id });
+  t.notOk(trees.uses.any(tree.id), 'it is marked no longer than that');
+});
