@@ -5,7 +5,7 @@ import { isOfLiving, ownProcess } from '../process-identity.ts';
 import { childrenOf, membersOf, removed, textOf, wrote } from './files.ts';
 import { createGroup, groupPrefix, type ControlGroup } from './group.ts';
 import { hierarchiesOf } from './hierarchies.ts';
-import { openPlaces, type Duty, type Place } from './places.ts';
+import { groupOf, isOfItself, openPlaces, type Duty, type Place } from './places.ts';
 
 /** The control groups of one runner. */
 export interface ControlGroups {
@@ -50,8 +50,10 @@ const removeGroups = async (left: readonly string[]): Promise<ReadonlySet<number
 
 /** The same for runners that died. */
 const removeLeftovers = async (parents: readonly string[]): Promise<number> => {
-  const left = parents.flatMap(childrenOf).filter(path => isOfDeadRunner(basename(path)));
-  return (await removeGroups(left)).size;
+  const dead = parents.flatMap(childrenOf).filter(path => isOfDeadRunner(basename(path)));
+  // Who lives where a runner moved itself is none of its experiments.
+  for (const path of dead.filter(isOfItself)) removed(path);
+  return (await removeGroups(dead.filter(path => !isOfItself(path)))).size;
 };
 
 /** Whether a process can join: permissions of files don't tell, for it takes those of the groups above as well. */
@@ -83,7 +85,8 @@ export const noControlGroups: ControlGroups = {
  * @param endLeftovers false: only to look what there is
  */
 export const openControlGroups = async ({ endLeftovers = true } = {}): Promise<ControlGroups> => {
-  const hierarchies = hierarchiesOf(textOf('/proc/self/mountinfo'), textOf('/proc/self/cgroup'));
+  const seen = hierarchiesOf(textOf('/proc/self/mountinfo'), textOf('/proc/self/cgroup'));
+  const hierarchies = seen.map(one => ({ ...one, own: groupOf(one.own) }));
   const parents = [...new Set(hierarchies.map(({ own }) => own))];
   const endedLeftovers = endLeftovers ? await removeLeftovers(parents) : 0;
   const places = openPlaces(hierarchies, ownName());

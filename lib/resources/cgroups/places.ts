@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path/posix';
+import { basename, dirname, join } from 'node:path/posix';
 import { membersOf, removed, textOf, wrote } from './files.ts';
+import { groupPrefix } from './group.ts';
 import type { Hierarchy } from './hierarchies.ts';
 
 export type Duty = 'memory' | 'processes' | 'share' | 'cpu' | 'members';
@@ -13,6 +14,15 @@ export interface Place {
 }
 
 const wordsOf = (path: string): string[] => textOf(path).trim().split(/\s+/).filter(Boolean);
+
+const ofItself = '.itself';
+
+/** Whether this is where a runner moved, with whoever lived in its group: see handOn. It may outlive that runner. */
+export const isOfItself = (path: string): boolean =>
+  basename(path).startsWith(`${groupPrefix}.`) && path.endsWith(ofItself);
+
+/** The group that a runner works in. Started again by who was moved with the one before it, it is where that one moved. */
+export const groupOf = (own: string): string => (isOfItself(own) ? dirname(own) : own);
 
 /**
  * Hand controllers of a version 2 group on to the groups in it. A group that does so holds no processes itself, unless it is
@@ -29,7 +39,7 @@ export const handOn = (own: string, wanted: readonly string[], runner: string, i
   if (missing.length === 0 || wrote(control, missing.join(' '))) return handed();
   const living = membersOf(own);
   if (!isTop && living.some(pid => pid !== process.pid)) return handed();
-  const leaf = join(own, `${runner}.itself`);
+  const leaf = join(own, `${runner}${ofItself}`);
   try {
     mkdirSync(leaf, { recursive: true });
   } catch {

@@ -1,7 +1,9 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { openControlGroups, shortcomings } from '../../../lib/resources/cgroups/control-groups.ts';
 import { eventually } from '../../helpers/eventually.ts';
@@ -11,9 +13,10 @@ const here = await openControlGroups({ endLeftovers: false });
 t.teardown(() => here.close());
 const options = here.enforced.members ? {} : { skip: 'this machine lets nobody make control groups' };
 
+const module = new URL('../../../lib/resources/cgroups/control-groups.ts', import.meta.url).href;
+
 /** A runner that starts one program in a group of its own. Out: both process ids, and where the program joined. */
 const runnerWithChild = async (t: Test) => {
-  const module = new URL('../../../lib/resources/cgroups/control-groups.ts', import.meta.url).href;
   const program = `
     import { spawn } from 'node:child_process';
     import { openControlGroups } from ${JSON.stringify(module)};
@@ -54,6 +57,39 @@ t.test('what a runner left that was killed is ended by the next one, and nothing
   t.notOk(living.joins.some(existsSync));
   await last.close();
 });
+
+t.test(
+  'a runner that is started where the one before it moved works beside that, and ends only experiments',
+  options,
+  async t => {
+    const dead = await runnerWithChild(t);
+    dead.runner.kill('SIGKILL');
+    await once(dead.runner, 'exit');
+    const groups = dead.joins.map(file => dirname(dirname(file)));
+    const leaves = groups.map(group => `${group}.itself`);
+    for (const leaf of leaves) mkdirSync(leaf);
+    const program = `
+    import { openControlGroups } from ${JSON.stringify(module)};
+    const groups = await openControlGroups();
+    console.log(JSON.stringify(groups.create().joins));
+    await groups.close();`;
+    const script = 'for leaf; do echo 0 > "$leaf/cgroup.procs"; done; exec "$0" --input-type=module -e "$PROGRAM"';
+    const next = spawn('/bin/sh', ['-c', script, process.execPath, ...leaves], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PROGRAM: program },
+    });
+    const ended = once(next, 'exit');
+    const joins = JSON.parse(await text(next.stdout)) as string[];
+    t.strictSame(await ended, [0, null], 'it did not end itself');
+    t.strictSame(
+      joins.map(file => dirname(dirname(dirname(file)))),
+      groups.map(group => dirname(group)),
+    );
+    t.notOk(isAlive(dead.pid));
+    await (await openControlGroups()).close();
+    t.notOk(leaves.some(existsSync), 'where nobody is left it goes');
+  },
+);
 
 t.test('what stands by in a group ends when the runner lets go of it', options, async t => {
   const groups = await openControlGroups({ endLeftovers: false });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createGroup } from '../../../lib/resources/cgroups/group.ts';
-import { handOn, openPlaces } from '../../../lib/resources/cgroups/places.ts';
+import { groupOf, handOn, openPlaces } from '../../../lib/resources/cgroups/places.ts';
 
 const tree = (t: Test, files: Readonly<Record<string, string>>) => {
   const own = t.testdir({ 'cgroup.controllers': 'cpu memory pids\n', 'cgroup.procs': '', ...files });
@@ -28,6 +28,13 @@ t.test('a group in which others live is left as it is when the kernel refuses', 
   const { own } = tree(t, { 'cgroup.procs': `1\n${String(process.pid)}\n` });
   t.strictSame(handOn(own, ['memory'], 'r', false), [], 'there is no file to hand controllers on');
   t.notOk(existsSync(join(own, 'r.itself')));
+  t.end();
+});
+
+t.test('where a runner moved itself is not where the next one works', t => {
+  t.equal(groupOf('/sys/fs/cgroup/a/studioml.host~1~2~3~1.itself'), '/sys/fs/cgroup/a');
+  for (const own of ['/sys/fs/cgroup/a', '/sys/fs/cgroup/', '/sys/fs/cgroup/other.itself', '/a/studioml.host~1~2~3~1'])
+    t.equal(groupOf(own), own);
   t.end();
 });
 
