@@ -15,7 +15,11 @@ const past: Past = { attempts: 1, history: [] };
 type Removal = 'done' | 'refused' | 'lost, then refused';
 
 /** A message and its service. @param removals of the receipts by name; others are removed */
-const scene = (t: Test, removals: Readonly<Record<string, Removal>>, ceilingMs = Infinity) => {
+const scene = (
+  t: Test,
+  removals: Readonly<Record<string, Removal>>,
+  { ceilingMs = Infinity, isReleasedAsCopy = false, hasLeases = true } = {},
+) => {
   const said: string[] = [];
   let copies = 0;
   const say = (words: string) => Promise.resolve(said.push(words));
@@ -29,9 +33,10 @@ const scene = (t: Test, removals: Readonly<Record<string, Removal>>, ceilingMs =
     },
     sendHome: ({ attempts }) => say(`send home after ${String(attempts)}`),
     show: () => say('show'),
-    isReleasedAsCopy: () => Promise.resolve(false),
+    isReleasedAsCopy: () => Promise.resolve(isReleasedAsCopy),
     bury: () => say('bury'),
-    lease: () => Promise.resolve({ name: `copy ${String(++copies)}`, receivedAtMs: Date.now() }),
+    lease: () =>
+      Promise.resolve(hasLeases ? { name: `copy ${String(++copies)}`, receivedAtMs: Date.now() } : undefined),
     left: ({ name }) => void said.push(`left ${name}`),
     discard: ({ name }) => void said.push(`discard ${name}`),
   };
@@ -88,7 +93,7 @@ t.test('so it does where the runner lets go of its queues just then', async t =>
 });
 
 t.test('a run whose earlier copy may be there still is held by the next one', async t => {
-  const { said, delivery } = scene(t, { 'copy 1': 'lost, then refused' }, 0);
+  const { said, delivery } = scene(t, { 'copy 1': 'lost, then refused' }, { ceilingMs: 0 });
   await delivery.begin(2, 'key');
   await eventually(() => {
     assert.ok(said.includes('discard copy 1'));
@@ -96,4 +101,25 @@ t.test('a run whose earlier copy may be there still is held by the next one', as
   t.equal(delivery.lost.aborted, false);
   await delivery.settle({ type: 'accept' });
   t.match(said.at(-1), /^left copy [2-9]/);
+});
+
+t.test('a runner that lets go shows what it has not begun to others, and gives home, counted, what it has', async t => {
+  const [waits, runs] = [scene(t, {}), scene(t, {})];
+  await runs.delivery.begin(2, 'key');
+  await Promise.all([waits.delivery.letGo(), runs.delivery.letGo()]);
+  t.strictSame(waits.said, ['show']);
+  t.strictSame(runs.said, ['remove original: done', 'send home after 2', 'remove copy 1: done', 'left copy 1']);
+});
+
+t.test('where its service counts who shows a message again, letting go of it is a copy too', async t => {
+  const { said, delivery } = scene(t, {}, { isReleasedAsCopy: true });
+  await delivery.letGo();
+  t.strictSame(said, ['send home after 1', 'remove original: done']);
+});
+
+t.test('what was begun without a lease goes home counted', async t => {
+  const { said, delivery } = scene(t, {}, { hasLeases: false });
+  await delivery.begin(2, 'key');
+  await delivery.letGo();
+  t.strictSame(said, ['send home after 2', 'remove original: done']);
 });
