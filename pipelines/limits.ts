@@ -47,7 +47,10 @@ export const createLimits = (settings: LimitSettings): Limits => {
       const pulled = await takeNext(queue, signal);
       if (!pulled) return undefined;
       if (isFull()) {
-        await pulled.delivery.settle({ type: 'release', delayMs: 0 }).finally(() => pulled.credit.release());
+        await pulled.delivery.settle({ type: 'release', delayMs: 0 }).finally(() => {
+          pulled.credit.release();
+          pulled.through?.();
+        });
         return undefined;
       }
       inHand += 1;

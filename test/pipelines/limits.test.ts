@@ -1,4 +1,5 @@
 import t from 'tap';
+import { createPassage } from '../../lib/flow/passage.ts';
 import type { PulledDelivery } from '../../lib/model/attempt.ts';
 import type { WorkQueue } from '../../lib/queues/queue.ts';
 import { createLimits, type LimitSettings } from '../../pipelines/limits.ts';
@@ -9,14 +10,16 @@ const signal = new AbortController().signal;
 const scene = (settings: Partial<LimitSettings>) => {
   const stops: string[] = [];
   const released: unknown[] = [];
+  const passage = createPassage();
   const limits = createLimits({ tasks: 0, idleMs: 0, intervalMs: 1000, stop: why => stops.push(why), ...settings });
   const take = limits.limited(() =>
     Promise.resolve({
       delivery: { settle: (settlement: unknown) => Promise.resolve(void released.push(settlement)) },
       credit: { release: () => undefined },
+      through: passage.enter(),
     } as unknown as PulledDelivery),
   );
-  return { stops, released, limits, take };
+  return { stops, released, passage, limits, take };
 };
 
 t.test('no more messages are taken than experiments are left; one that is given back is not counted', async t => {
@@ -67,4 +70,14 @@ t.test('a runner is idle when it holds nothing for long enough', async t => {
   nowMs = 260_000;
   look();
   t.same(stops, ['it was idle for LIMIT_IDLE_DURATION']);
+});
+
+t.test('a message too many is not on its way any more', async t => {
+  const { passage, take } = scene({ tasks: 1 });
+  const [first] = await Promise.all([take(queue, signal), take(queue, signal)]);
+  first?.through?.();
+  const late = new AbortController();
+  const cleared = passage.clear(60_000, late.signal).then(() => !late.signal.aborted);
+  setImmediate(() => late.abort());
+  t.ok(await cleared);
 });
