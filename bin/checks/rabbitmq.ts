@@ -51,7 +51,7 @@ export const rabbitmqPermission = (url: string): Check => ({
       signal.throwIfAborted();
       return {
         status: 'warning',
-        found: messageOf(error),
+        found: `${messageOf(error)}: without leases long work is taken away, and of what kills its runner the attempts may not count`,
         expected:
           'leave to configure, write and read ^studioml\\..*, to write to amq.default, amq.match and amq.headers, and to read the last two, for leases and dead letters',
         remedy: `rabbitmqctl set_permissions -p ${vhostOf(url)} USER '^studioml\\..*' '.*' '.*'`,

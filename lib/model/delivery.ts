@@ -39,7 +39,8 @@ export interface Delivery {
   readonly keepsApart?: boolean;
   /**
    * Say, before anything is started, that attempt `attempt` of the experiment `key` begins: if the runner dies now, the message
-   * comes home counted. Errors: AttemptError, `duplicate` where the broker knows that another attempt of it runs.
+   * comes home counted. Errors: AttemptError, `duplicate` where the broker knows that another attempt of it runs,
+   * `runner-died` where it says only now that this one was begun before.
    * @param rival what a queue that keeps attempts of one experiment apart goes by; absent: `unknown`. Never rejects.
    */
   begin(attempt: number, key: string, rival?: Promise<Rival>): Promise<void>;

@@ -48,6 +48,8 @@ const lastStores: Readonly<Partial<Record<Cause, LastStore>>> = {
   'lease-lost': { type: 'none' },
   duplicate: { type: 'none' },
   'already-done': { type: 'none' },
+  // What it stored last is all that there is.
+  'runner-died': { type: 'none' },
   // There is nobody left to tell.
   'queue-deleted': { type: 'may', patience: brief },
   // It was waited for already.

@@ -9,6 +9,7 @@ import { deadQueueOf } from '../../lib/queues/rabbitmq/dead-queue.ts';
 import { runLockOf } from '../../lib/queues/rabbitmq/lease/run-locks.ts';
 import { unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
 import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq/transaction.ts';
+import type { HistoryEntry } from '../../lib/model/outcome.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { needService } from '../helpers/services.ts';
@@ -331,5 +332,33 @@ t.test('a user who may not declare queues holds messages on their channel, and i
     const told = events.filter(({ event }) => event === 'lease-unavailable');
     t.equal(told.length, 1);
     t.match(told[0]?.fields, { why: /403|ACCESS_REFUSED/ });
+
+    // Who holds a message dies with its connection, and the broker gives it out once more.
+    const redelivered = async (begunBefore: boolean) => {
+      const dying = broker(plainUrl);
+      const first = await take(dying.open(name));
+      if (begunBefore) await first.begin(1, 'key', Promise.resolve('none'));
+      await dying.close();
+      return take(broker(plainUrl).open(name));
+    };
+    const died: HistoryEntry = { cause: 'runner-died', host: 'h', at: '2026-01-01T00:00:00.000Z' };
+    await publish('kills');
+    const again = await redelivered(true);
+    t.match(again, { attemptsBefore: 0 });
+    await t.rejects(again.begin(1, 'key', Promise.resolve('begun')), { code: 'runner-died' });
+    await again.settle({ type: 'retry', attempt: 1, history: [died] });
+    const second = await take(queue);
+    t.match(second, { attemptsBefore: 1, history: [died] });
+    await second.begin(2, 'key', Promise.resolve('begun'));
+    await second.settle({ type: 'release', delayMs: 0 });
+    const third = await take(queue);
+    t.match(third, { attemptsBefore: 1 }, 'a clean return');
+    await third.begin(2, 'key', Promise.resolve('begun'));
+    await third.settle({ type: 'accept' });
+    await publish('given back');
+    const unbegun = await redelivered(false);
+    await unbegun.begin(1, 'key', Promise.resolve('none'));
+    await unbegun.settle({ type: 'accept' });
+    t.match(await channel.checkQueue(name), { messageCount: 0 });
   });
 });

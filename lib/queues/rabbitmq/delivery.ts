@@ -1,6 +1,6 @@
 import type { Channel } from 'amqplib';
 import type { InTurn } from '../../flow/in-turn.ts';
-import { UnplacedLetter } from '../../errors.ts';
+import { AttemptError, UnplacedLetter } from '../../errors.ts';
 import type { Delivery } from '../../model/delivery.ts';
 import { readPast } from '../history.ts';
 import { settleHold, type Hold } from './hold.ts';
@@ -26,7 +26,10 @@ export interface DeliverySettings extends HoldOnChannelSettings {
 
 /**
  * A message that is held unacknowledged on its channel until its attempt begins, and in a lease from then on. The lease's copies
- * carry the number of the attempt: if the runner dies, the message comes home counted.
+ * carry the number of the attempt: if the runner dies, the message comes home counted. Without leases the broker only says that it gave
+ * the message out before, to somebody who may have given it back unbegun; with the mark of an attempt that never ended that is a
+ * death, which counts when the next runner begins. So what was begun without a lease is given back as a copy, which the broker gives out for
+ * the first time.
  */
 export const createDelivery = (settings: DeliverySettings): Delivery => {
   const { queue, message, channel, inTurn, live, ended, leases, patience, onSettled, now } = settings;
@@ -65,6 +68,10 @@ export const createDelivery = (settings: DeliverySettings): Delivery => {
       lost.signal.throwIfAborted();
       begunAs = attempt;
       if (!leases) {
+        if (message.fields.redelivered && (await rival) === 'begun')
+          throw new AttemptError('runner-died', 'the message was begun before and never settled', {
+            queue: queue.name,
+          });
         stopWatch ??= patience.watch(queue, live.model, ended);
         return;
       }

@@ -53,9 +53,9 @@ export const settleHold = (
     case 'accept':
       return hold.accept();
     case 'release':
-      return settlement.unplacedSinceMs === undefined
-        ? hold.release()
-        : hold.release({ ...headers, [headerNames.unplacedSince]: settlement.unplacedSinceMs });
+      if (settlement.unplacedSinceMs !== undefined)
+        return hold.release({ ...headers, [headerNames.unplacedSince]: settlement.unplacedSinceMs });
+      return begunAs === undefined ? hold.release() : hold.release(headers);
     case 'retry':
       return hold.retry(counted(settlement.attempt, settlement.history));
     case 'reject':
