@@ -16,6 +16,9 @@ const writeNew = async ({ path, text }: MadeFile): Promise<void> => {
   try {
     await file.writeFile(text);
     await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { writeKeys } from '../../bin/keys/write.ts';
 import { readClusterKey } from '../../lib/crypto/cluster-key.ts';
 import { openPayload } from '../../lib/crypto/open-envelope.ts';
 import { readRsaPublicKey } from '../../lib/crypto/rsa-public-key.ts';
@@ -83,6 +84,16 @@ t.test('nothing is written over, and nothing is written by half', async t => {
   writeFileSync(join(out, 'queues'), '');
   t.match(await keys(['sender', '--out', out]), { code: 1, stderr: /ENOTDIR|EEXIST/ });
   t.notOk(existsSync(join(out, 'hand-over')));
+});
+
+t.test('what could not be written whole is not left behind', async t => {
+  const out = t.testdir({});
+  const about = { secret: true, purpose: '' };
+  const [first, second] = [join(out, 'first'), join(out, 'second')];
+  // Its file can be made, and nothing written to it, as on a full disk.
+  const unwritable = { ...about, path: second, text: 5 as unknown as string };
+  await t.rejects(writeKeys([{ ...about, path: first, text: 'key' }, unwritable]), { message: /nothing was written/ });
+  t.strictSame(readdirSync(out), []);
 });
 
 t.test('what is wrong with the call is told', async t => {
