@@ -11,7 +11,8 @@ export interface AttemptReportsSettings {
   /** The work queue's short name. */
   readonly queueName: string;
   readonly takenAtMs: number;
-  readonly seal: (report: WaitingReport) => Promise<string>;
+  /** Undefined: there is no key, so nobody can listen. */
+  readonly seal: (report: WaitingReport) => Promise<string | undefined>;
   /** False: there is no listener. */
   readonly publish: (body: string, signal: AbortSignal) => Promise<boolean>;
   readonly pace: Pace;

@@ -22,7 +22,7 @@ export interface ReportingSettings {
 
 /** What is reported of attempts, for all queues of a runner. */
 export interface Reporting {
-  /** Who tells of this attempt; undefined where nobody can listen: its queue's driver has no responses, or there is no key. */
+  /** Who tells of this attempt; undefined where nobody can listen: its queue's driver has no responses. */
   readonly open: (
     attempt: Pick<RequestedAttempt, 'request' | 'identity' | 'delivery' | 'record'>,
     reporter: Reporter | undefined,
@@ -66,20 +66,24 @@ export const createReporting = async (settings: ReportingSettings): Promise<Repo
   return {
     open: ({ request, identity, delivery, record }, reporter) => {
       const { name } = delivery.queue;
-      const key = reporter && keyFor(responseQueueOf(name));
-      if (!key) return undefined;
+      if (!reporter) return undefined;
+      const responses = responseQueueOf(name);
       const origin = { experimentId: request.key, uniqueId: identity.accession, executorId: identity.host };
       return createAttemptReports({
         queueName: name,
         takenAtMs: identity.startedAtMs,
+        // Keys come, change and go while an attempt runs.
         seal: async report => {
+          const key = keyFor(responses);
+          if (!key) return undefined;
           const { encodeReport, createSealer } = await (loaded ??= load());
           const seal = sealers.get(key) ?? createSealer(key);
           sealers.set(key, seal);
           return seal(Buffer.from(encodeReport(origin, report, redact)));
         },
         publish: (body, signal) => reporter.publish(body, signal),
-        pace,
+        // Without a key there is no RSA step that would need its turn.
+        pace: signal => (keys.find(responses)?.type === 'key' ? pace(signal) : Promise.resolve()),
         deadlineMs,
         now,
         onFailure: error => {

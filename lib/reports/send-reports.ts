@@ -5,8 +5,8 @@ import type { ReportQueue, WaitingReport } from './report-queue.ts';
 
 export interface SendSettings {
   readonly queue: ReportQueue;
-  /** A report as it is sent. */
-  readonly seal: (report: WaitingReport) => Promise<string>;
+  /** A report as it is sent. Undefined: there is no key, so nobody can listen. */
+  readonly seal: (report: WaitingReport) => Promise<string | undefined>;
   /** False: there is no listener. */
   readonly publish: (body: string, signal: AbortSignal) => Promise<boolean>;
   readonly pace: Pace;
@@ -31,10 +31,11 @@ const pause = async (ms: number, { signal, hurry }: SendSettings): Promise<void>
   signal.throwIfAborted();
 };
 
-/** One report, tried again until it is published or there is no listener. */
+/** One report, tried again until it is published or there is no listener: sealed each time, since keys change and go. */
 const sendOne = async (report: WaitingReport, settings: SendSettings): Promise<boolean> => {
-  const body = await settings.seal(report);
   for (let retryMs = firstRetryMs; ; retryMs = Math.min(retryMs * 2, maxRetryMs)) {
+    const body = await settings.seal(report);
+    if (body === undefined) return false;
     try {
       return await within(publishMs, signal => settings.publish(body, signal), settings.signal);
     } catch (error) {
