@@ -143,6 +143,35 @@ for (const shell of ['sh', 'bash', 'busybox']) {
   );
 }
 
+for (const shell of ['sh', 'bash', 'busybox']) {
+  t.test(`${shell} hands large secrets over through a pipe, and passes none of its own variables on`, async t => {
+    const { root, runner, env } = layout(t);
+    const file = join(root, 'node_modules/.bin/node');
+    mkdirSync(dirname(file), { recursive: true });
+    const told = 'echo "pid $$ $PPID"; readlink /proc/$$/fd/9; env; echo "handed over:"; cat <&9';
+    writeFileSync(file, `#!/bin/sh\n[ "$1" = -p ] && { echo 24.1.0; exit; }\n${told}\n`);
+    chmodSync(file, 0o755);
+    const names = [...readFileSync(runner, 'utf8').matchAll(/(?<![\w-])([a-z]+)=|for ([a-z]+) in/g)];
+    const own = Object.fromEntries(names.map(([, set, looped]) => [set ?? looped ?? '', 'x']));
+    const secret = 'canary'.repeat(15_000);
+    const found = await run(
+      '/usr/bin/env',
+      [shell, ...(shell === 'busybox' ? ['sh'] : []), runner, 'serve'],
+      env({ ...own, SOME_TOKEN: secret }),
+    );
+    if (found.code === 127) {
+      t.plan(0, `no ${shell} here`);
+      return;
+    }
+    const [seen = '', handed = ''] = found.stdout.split('handed over:\n');
+    t.match(seen, new RegExp(`^pid \\d+ ${String(process.pid)}\npipe:`), 'in the place of the shell');
+    t.notMatch(seen, /canary/);
+    for (const name of Object.keys(own)) t.notMatch(seen, new RegExp(`^${name}=`, 'm'));
+    t.ok(names.length > 20);
+    t.equal(handed.split('\u0001\u0002')[0], `SOME_TOKEN=${secret}`);
+  });
+}
+
 t.test('every option that is a secret is hidden on the command line', async t => {
   const text = readFileSync(new URL('../../bin/runner', import.meta.url), 'utf8');
   const rows: readonly OptionRow[] = Object.values(options);
