@@ -102,19 +102,23 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
       throw await keep(error);
     }
   };
-  const may = async (event: 'checkpointed' | 'stored', how: StoreHow): Promise<void> => {
+  /** Whether anything was stored. */
+  const may = async (event: 'checkpointed' | 'stored', how: StoreHow): Promise<boolean> => {
     const startedAtMs = use.now();
     try {
       const stored = await uploads.store(how);
-      if (stored.artifacts.length > 0) tell(event, startedAtMs, stored);
+      const isStored = stored.artifacts.length > 0;
+      if (isStored) tell(event, startedAtMs, stored);
+      return isStored;
     } catch (error) {
       use.emit(event === 'stored' ? 'store-failed' : 'checkpoint-failed', { error: messageOf(error) }, attempt.record);
+      return false;
     }
   };
   return {
     checkpoint: async (due: ReadonlySet<string> | undefined) => {
-      await may('checkpointed', { patience: brief, due, isLast: false });
-      void attempt.experimentRecord.set({ checkpointedAtMs: use.now() });
+      if (await may('checkpointed', { patience: brief, due, isLast: false }))
+        void attempt.experimentRecord.set({ checkpointedAtMs: use.now() });
     },
     finish: async (end: End): Promise<void> => {
       const last = lastStoreOf(end);
@@ -122,7 +126,8 @@ const createStorer = (attempt: PreparedAttempt, use: StageOutContext) => {
         case 'must':
           return must(last.patience);
         case 'may':
-          return may('stored', { patience: last.patience, isLast: true });
+          await may('stored', { patience: last.patience, isLast: true });
+          return;
         case 'none':
           return;
         default:

@@ -152,6 +152,29 @@ t.test('a snapshot stores what changed, the end what changed after it', async t 
   t.same(store.keys('put'), ['experiments/e1/output.tar', scrapeKey], 'neither the model nor the request again');
 });
 
+t.test('a checkpoint is in the record when something was stored', async t => {
+  const changes: unknown[] = [];
+  const { attempt, store, stage, names } = rig(t, {}, 20, () => Date.now() + 60_000);
+  const experimentRecord = {
+    ...attempt.experimentRecord,
+    set: (change: unknown) => Promise.resolve(void changes.push(change)),
+  };
+  const recorded = { ...attempt, experimentRecord };
+  const { observed$ } = drive(t, stage);
+  store.script = () => {
+    throw new StoreError('denied', 'no');
+  };
+  observed$.next(recorded);
+  await eventually(() => assert.ok(names().includes('checkpoint-failed')));
+  store.script = () => undefined;
+  observed$.next({ ...recorded, due: new Set(['output']) });
+  await eventually(() => assert.equal(changes.length, 1));
+  observed$.next({ ...recorded, due: new Set(['output']) });
+  observed$.next({ ...ended(attempt), experimentRecord });
+  await eventually(() => assert.ok(names().includes('stored')));
+  t.equal(changes.length, 1, 'for the second of three');
+});
+
 t.test('a snapshot stores what is due, and what came due meanwhile after it, once', async t => {
   const { attempt, store, stage, write } = rig(t, {}, 20, () => Date.now() + 60_000);
   write('modeldir', 'model', 'weights');
