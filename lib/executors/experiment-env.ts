@@ -32,18 +32,20 @@ export const markerOf = (attempt: Pick<StagedAttempt, 'workspace'>): string => b
 const threadVariables = ['OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'GOTO_NUM_THREADS'];
 
 /**
- * The environment of an experiment: what is passed on of the runner's, config.env over it, and what the runner says over both.
+ * The environment of an experiment: what is passed on of the runner's, the threads it was granted, config.env over both, and what the runner
+ * says over all.
  * Source: spec "Environment".
  */
 export const experimentEnv = (attempt: StagedAttempt, use: ExperimentEnvSettings): Record<string, string> => {
   const { request, workspace, grant, identity, delivery } = attempt;
   const open = openEnv(use.runnerEnv);
-  const given = { ...passedOn(open, use.patterns), ...expandEnv(request.env, open) };
-  const cards = grant.gpuUuids.length > 0 ? grant.gpuUuids.join(',') : '-1';
   const cores = String(Math.max(1, Math.floor(grant.amounts.cores)));
+  const threads = Object.fromEntries(threadVariables.map(name => [name, cores]));
+  // The runner's own numbers of threads are for all that it runs, not for one experiment.
+  const given = { ...passedOn(open, use.patterns), ...threads, ...expandEnv(request.env, open) };
+  const cards = grant.gpuUuids.length > 0 ? grant.gpuUuids.join(',') : '-1';
   const previous = delivery.history.at(-1);
   return {
-    ...Object.fromEntries(threadVariables.map(name => [name, cores])),
     PYTHONUNBUFFERED: '1',
     ...given,
     PATH: [...use.bins, given['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),

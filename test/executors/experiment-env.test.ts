@@ -49,6 +49,14 @@ t.test('it says where the experiment is and what it was granted', t => {
   t.end();
 });
 
+t.test("the cores granted win over the runner's own numbers of threads, the request over both", t => {
+  const own = { OMP_NUM_THREADS: '64', MKL_NUM_THREADS: '64', OMP_PROC_BIND: 'close' };
+  const settings = { ...use, runnerEnv: own, patterns: ['OMP_*', 'MKL_NUM_THREADS'] };
+  const env = experimentEnv(attempt({ env: { OMP_NUM_THREADS: '1' } }), settings);
+  t.match(env, { OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '3', OMP_PROC_BIND: 'close' });
+  t.end();
+});
+
 t.test('cards granted are named, whatever the request says of them', t => {
   const env = experimentEnv(attempt({ gpuUuids: ['GPU-1', 'GPU-2'], env: { CUDA_VISIBLE_DEVICES: '0,1,2' } }), use);
   t.match(env, { CUDA_VISIBLE_DEVICES: 'GPU-1,GPU-2', NVIDIA_VISIBLE_DEVICES: 'GPU-1,GPU-2' });

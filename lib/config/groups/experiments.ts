@@ -62,7 +62,8 @@ export const experimentOptions = rows({
     value: 'PATTERN,…',
     default:
       'PATH HOME LANG LC_* TZ *_PROXY LD_LIBRARY_PATH CUDA_* NVIDIA_* NCCL_* TF_* XLA_* OMP_* MKL_* HF_* *_CA_BUNDLE SSL_CERT_*',
-    meaning: "Variables of the runner's environment that experiments see, less those that look secret.",
+    meaning:
+      "Variables of the runner's environment that experiments see, less those that look secret and numbers of threads (OMP_NUM_THREADS …), which are the granted cores.",
   },
   containerNetwork: {
     env: 'CONTAINER_NETWORK',
