@@ -14,7 +14,7 @@ import { markEnd } from '../lib/stages/mark-end.ts';
 import { mergeOutput, type MergeOutputContext } from '../lib/stages/merge-output.ts';
 import { parse } from '../lib/stages/parse.ts';
 import { prepare, type PrepareContext } from '../lib/stages/prepare.ts';
-import { provision } from '../lib/stages/provision.ts';
+import { provision, type ProvisionContext } from '../lib/stages/provision.ts';
 import { endOf, recover } from '../lib/stages/recover.ts';
 import { screen, type ScreenContext } from '../lib/stages/screen.ts';
 import { settle, type SettleContext } from '../lib/stages/settle.ts';
@@ -24,7 +24,6 @@ import { standBack } from '../lib/stages/stand-back.ts';
 import { stageOut, type StageOutContext } from '../lib/stages/stage-out.ts';
 import { verify, type VerifyContext } from '../lib/stages/verify.ts';
 import { watchCancel, type WatchCancelContext } from '../lib/stages/watch-cancel.ts';
-import type { Executor } from '../lib/executors/executor.ts';
 
 /** Everything that the stages of an attempt need. Made by drivers.ts from the options, by tests from fakes. */
 export interface AttemptContext
@@ -40,12 +39,12 @@ export interface AttemptContext
     FenceContext,
     WatchCancelContext,
     StageInContext,
+    ProvisionContext,
     MergeOutputContext,
     StageOutContext,
     ConcludeContext,
     DiagnoseContext,
     SettleContext {
-  readonly executors: readonly Executor[];
   /** Say in the metadata store how an attempt ended that did not come to be concluded. Never rejects. */
   readonly concludeEarly?: (attempt: FinishedAttempt) => Promise<void>;
 }
@@ -83,7 +82,7 @@ export const attemptPipeline = (use: AttemptContext): OperatorFunction<PulledDel
               pipe(
                 standBy(use.executors), // PreparedAttempt, its process started meanwhile
                 stageIn(use), // PreparedAttempt -> StagedAttempt
-                provision(use.executors), // StagedAttempt -> ReadyAttempt
+                provision(use), // StagedAttempt -> ReadyAttempt
               ),
               use,
             ),

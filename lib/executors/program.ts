@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { AttemptError } from '../errors.ts';
 import { tried } from '../flow/tried.ts';
-import type { StagedAttempt } from '../model/attempt.ts';
+import type { ReadyAttempt, StagedAttempt } from '../model/attempt.ts';
 import { deadlineMs } from '../request/effective.ts';
 
 /** The longest that anything may run. Source: spec "Limits and stops". */
@@ -23,8 +23,11 @@ export const programOf = ({ request, workspace }: StagedAttempt): readonly strin
   return [clean.startsWith('-') ? `./${clean}` : clean, ...args];
 };
 
-/** How long an attempt may run: max_duration, or what is left of its lifetime by its own clock, which a replay sets back. */
-export const longestRunMs = ({ request, stagedAtMs }: StagedAttempt): number => {
-  const leftMs = (deadlineMs(request) ?? Infinity) - stagedAtMs;
+/**
+ * How long an attempt may run, ms: max_duration, or what is left of its lifetime once its environment stands, by its own clock, which a
+ * replay sets back.
+ */
+export const longestRunMs = ({ request, readyAtMs }: Pick<ReadyAttempt, 'request' | 'readyAtMs'>): number => {
+  const leftMs = (deadlineMs(request) ?? Infinity) - readyAtMs;
   return Math.max(0, Math.min(maxRunMs, request.maxDurationMs ?? maxRunMs, leftMs));
 };

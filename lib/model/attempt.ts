@@ -160,6 +160,7 @@ export interface Command {
 /** Its environment is there; it could be started now. */
 export interface ReadyAttempt extends StagedAttempt {
   readonly command: Command;
+  readonly readyAtMs: number;
 }
 
 /** A started experiment. */

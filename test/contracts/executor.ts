@@ -80,7 +80,7 @@ const attemptOf = (
 };
 
 const started = async ({ executor }: ExecutorUnderTest, attempt: StagedAttempt): Promise<Run> =>
-  executor.start({ ...attempt, command: await executor.provision(attempt) });
+  executor.start({ ...attempt, command: await executor.provision(attempt), readyAtMs: Date.now() });
 
 /** Processes that carry the marker of an attempt. */
 const leftOf = ({ workspace }: StagedAttempt): string[] =>
@@ -199,7 +199,7 @@ export const executorContract = (
     stop.abort(new AttemptError('stopping', 'the runner ends'));
     await t.rejects(
       async () => {
-        await under.executor.start({ ...attempt, command });
+        await under.executor.start({ ...attempt, command, readyAtMs: Date.now() });
       },
       { code: 'stopping' },
     );

@@ -61,7 +61,7 @@ const attempt = (t: Test, request: object, files: Readonly<Record<string, string
 };
 
 const run = async (one: ReturnType<typeof executor>, staged: StagedAttempt): Promise<Run> =>
-  one.start({ ...staged, command: await one.provision(staged) });
+  one.start({ ...staged, command: await one.provision(staged), readyAtMs: Date.now() });
 
 t.test('a program runs in its workspace, in an environment of its own, with its arguments', async t => {
   const program = `import json, os, sys

@@ -61,7 +61,11 @@ export const bench: Bench = {
         scope,
       } as unknown as StagedAttempt;
       const startedAt = performance.now();
-      const started = await executor.start({ ...attempt, command: await executor.provision(attempt) });
+      const started = await executor.start({
+        ...attempt,
+        command: await executor.provision(attempt),
+        readyAtMs: Date.now(),
+      });
       started.stdout.resume();
       started.stderr.resume();
       const { code } = await started.exit;

@@ -18,7 +18,7 @@ t.test('a stage that is placed too early does not compile', async t => {
     // @ts-expect-error decrypt needs a VerifiedAttempt: nothing is opened that nobody has signed
     pipe(ingest(use), decrypt(use));
     // @ts-expect-error provision needs a StagedAttempt
-    return pipe(parse(), provision(use.executors));
+    return pipe(parse(), provision(use));
   };
   t.type(wrong, 'function');
 });
