@@ -125,7 +125,7 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
     },
     setAside: ledger.cards.setAside,
     putBack: ledger.cards.putBack,
-    probe: ledger.cards.refresh,
+    lookAtCards: ledger.cards.refresh,
   });
   const passage = createPassage();
   const hears = {

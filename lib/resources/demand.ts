@@ -199,11 +199,19 @@ export class Demand {
       inLine: line.length,
       lacking: this.shortageNow(queue, this.expected(queue)),
       roomKept: waiting !== undefined && kept === waiting,
-      roomKeptInMs: waiting?.keepFromMs === undefined ? undefined : Math.max(0, waiting.keepFromMs - nowMs),
+      roomKeptInMs:
+        waiting?.keepFromMs === undefined || !this.#canBeKeptFor(waiting)
+          ? undefined
+          : Math.max(0, waiting.keepFromMs - nowMs),
       keptFor: kept?.queue,
       running: this.#running.get(queue) ?? 0,
       expectedRunMs: this.#turns.expectedMs(queue),
     };
+  }
+
+  /** Whether the ends of runs bring all that it waits for. Where cards fail they don't, and room that is kept would serve nobody. */
+  #canBeKeptFor({ queue }: Waiting): boolean {
+    return this.#ledger.cards.shortageWhenIdle(this.expected(queue)).length === 0;
   }
 
   /** The one that room is kept for: overtaken first, and for too long. */
@@ -211,7 +219,7 @@ export class Demand {
     const nowMs = this.#now();
     let first: Waiting | undefined;
     for (const one of this.#waiting) {
-      if (one.keepFromMs === undefined || one.keepFromMs > nowMs) continue;
+      if (one.keepFromMs === undefined || one.keepFromMs > nowMs || !this.#canBeKeptFor(one)) continue;
       if (first?.keepFromMs === undefined || one.keepFromMs < first.keepFromMs) first = one;
     }
     return first;

@@ -19,8 +19,8 @@ export interface QuarantineSettings {
   readonly resume: () => void;
   readonly setAside: (gpu: string) => void;
   readonly putBack: (gpu: string) => void;
-  /** Whether the machine is fit as far as a look tells. Rejects where it is not. */
-  readonly probe: () => Promise<void>;
+  /** Rejects where cards can't be looked at: then none is put back. */
+  readonly lookAtCards: () => Promise<void>;
   /** The first time, ms; it doubles up to the longest. */
   readonly firstMs?: number;
   readonly longestMs?: number;
@@ -72,9 +72,10 @@ const afterMs = (ms: number, work: () => void): (() => void) => {
 
 /**
  * Counts failures that the machine is to blame for, of the whole runner and of each card, until a success. Three in a row over two
- * projects: the runner takes no more messages; two on one card: the card is granted no more. After a time that doubles with each
- * failure, and a look that finds nothing wrong, it is tried again: the first success ends it, the first failure puts it back. A restart
- * ends it as well. Messages of such failures are given back, and not counted.
+ * projects: the runner takes no more messages; two on one card: the card is granted no more. What fails for want of cards that can be
+ * looked at says nothing of the rest of the machine. After a time that doubles with each failure, and for a card a look at it, it is
+ * tried again: the first success ends it, the first failure puts it back. A restart ends it as well. Messages of such failures are
+ * given back, and not counted.
  */
 export const createQuarantine = (use: QuarantineSettings): Quarantine => {
   const { emit, firstMs = 60_000, longestMs = 30 * 60_000, later = afterMs } = use;
@@ -86,12 +87,12 @@ export const createQuarantine = (use: QuarantineSettings): Quarantine => {
   let reason: string | undefined;
 
   const durationOf = (times: number) => Math.min(longestMs, firstMs * 2 ** times);
-  /** Out until the time is over and a look finds nothing wrong. */
-  const hold = (streak: Streak, end: () => void) => {
+  /** Out until the time is over and a look, where there is one, finds nothing wrong. */
+  const hold = (streak: Streak, end: () => void, look = () => Promise.resolve()) => {
     const cancel = later(durationOf(streak.times), () => {
       cancels.delete(cancel);
-      use.probe().then(end, () => {
-        if (!isClosed) hold(streak, end);
+      look().then(end, () => {
+        if (!isClosed) hold(streak, end, look);
       });
     });
     cancels.add(cancel);
@@ -105,11 +106,12 @@ export const createQuarantine = (use: QuarantineSettings): Quarantine => {
     out.add(gpu);
     use.setAside(gpu);
     emit('gpu-quarantined', { gpu, failures: streak.failures, forMs: durationOf(streak.times) });
-    hold(streak, () => {
+    const end = () => {
       out.delete(gpu);
       emit('quarantine-ended', { gpu });
       use.putBack(gpu);
-    });
+    };
+    hold(streak, end, use.lookAtCards);
   };
   const failed = ({ project, cause }: Ending) => {
     if (!machine.fail(project, failuresOfMachine) || reason !== undefined) return;
@@ -130,7 +132,7 @@ export const createQuarantine = (use: QuarantineSettings): Quarantine => {
         if (!ran) return;
         machine = new Streak();
         for (const gpu of gpus) cards.delete(gpu);
-      } else if (cause === 'gpu-fault' && gpus.length > 0) for (const gpu of gpus) failedOn(gpu, ending);
+      } else if (cause === 'gpu-fault') for (const gpu of gpus) failedOn(gpu, ending);
       else failed(ending);
     },
     get reason() {

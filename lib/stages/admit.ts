@@ -73,8 +73,9 @@ export const admit = (use: AdmitContext): OperatorFunction<RequestedAttempt, Adm
       );
     };
     const queue = queueId(delivery.queue);
-    await lookAtCards(attempt, use);
+    // Before the look: while that fails, who asks for cards is not to be asked again.
     use.demand.remember(queue, request.resources);
+    await lookAtCards(attempt, use);
     const never = use.ledger.shortageEver(request.resources);
     if (never.length > 0) refuse(never, true);
 

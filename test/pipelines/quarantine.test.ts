@@ -31,7 +31,7 @@ t.test('a machine that fails several projects takes nothing more, until it is tr
     },
     setAside: () => undefined,
     putBack: () => undefined,
-    probe: () => Promise.resolve(),
+    lookAtCards: () => Promise.resolve(),
     later: (_ms, work) => {
       made.tryAgain = work;
       return () => undefined;

@@ -1,5 +1,7 @@
 import t from 'tap';
+import type { ResourceRequest, Shortage } from '../../lib/model/resources.ts';
 import { Demand } from '../../lib/resources/demand.ts';
+import { noCards } from '../../lib/resources/gpu/cards.ts';
 import { Ledger } from '../../lib/resources/ledger.ts';
 import { asking } from '../helpers/amounts.ts';
 
@@ -121,6 +123,31 @@ t.test('a request that was overtaken for long enough has room kept for it', asyn
   t.equal(demand.tryAcquire('small'), undefined);
   credit.release();
   (await held).releaseCompute();
+});
+
+t.test('no room is kept for who waits for cards that the end of no run brings', async t => {
+  let nowMs = 0;
+  let failing = true;
+  const lacking = ({ gpus }: ResourceRequest): readonly Shortage[] =>
+    failing && gpus > 0 ? [{ resource: 'gpus', asked: gpus, available: 0 }] : [];
+  const ledger = new Ledger(two, {
+    ...noCards,
+    shortageEver: () => [],
+    shortageNow: lacking,
+    shortageWhenIdle: lacking,
+  });
+  const demand = new Demand(ledger, { now: () => nowMs });
+  demand.remember('gpu', asking({ cores: 2, gpus: 1 }));
+  const gpu = demand.acquire('gpu', never);
+  const first = await demand.grant('small', asking({ cores: 1 }), never);
+  (await demand.acquire('small', never)).release();
+  nowMs = 60_000;
+  t.match(demand.stateOf('gpu'), { roomKept: false, roomKeptInMs: undefined });
+  demand.tryAcquire('small')?.release();
+  failing = false;
+  t.match(demand.stateOf('gpu'), { roomKept: true });
+  first.releaseCompute();
+  (await gpu).release();
 });
 
 t.test('room that was kept is free for others when the wait for it is given up', async t => {

@@ -2,7 +2,7 @@ import t from 'tap';
 import { createQuarantine, type Ending } from '../../lib/resources/quarantine.ts';
 import { VirtualTime } from '../helpers/virtual-time.ts';
 
-const scene = (probe: () => Promise<void> = () => Promise.resolve()) => {
+const scene = (lookAtCards: () => Promise<void> = () => Promise.resolve()) => {
   const done: string[] = [];
   const time = new VirtualTime();
   const quarantine = createQuarantine({
@@ -11,7 +11,7 @@ const scene = (probe: () => Promise<void> = () => Promise.resolve()) => {
     resume: () => done.push('resume'),
     setAside: gpu => done.push(`aside ${gpu}`),
     putBack: gpu => done.push(`back ${gpu}`),
-    probe,
+    lookAtCards,
     firstMs: 1000,
     longestMs: 4000,
     later: (ms, work) => {
@@ -69,13 +69,26 @@ t.test('after a time it is tried again: a failure puts it back for longer, a suc
   t.equal(time.nowMs, 4000, 'as the first time');
 });
 
-t.test('a look that finds something wrong lets it wait on, ever longer', async t => {
+t.test('a card waits on, ever longer, while cards can not be looked at; the machine does not', async t => {
   let looks = 0;
-  const { done, fails, time } = scene(() => ((looks += 1) < 5 ? Promise.reject(new Error('no')) : Promise.resolve()));
+  const { done, end, fails, time } = scene(() =>
+    (looks += 1) < 5 ? Promise.reject(new Error('no')) : Promise.resolve(),
+  );
   fails('a', 'b', 'c');
   await time.run();
-  t.equal(time.nowMs, 1000 + 2000 + 3 * 4000);
-  t.strictSame(done, ['pause', 'quarantined', 'quarantine-ended', 'resume']);
+  t.equal(time.nowMs, 1000);
+  t.strictSame(done.splice(0), ['pause', 'quarantined', 'quarantine-ended', 'resume']);
+  for (const project of ['a', 'b']) end('gpu-fault', project, ['one']);
+  await time.run();
+  t.equal(time.nowMs, 1000 + 1000 + 2000 + 3 * 4000);
+  t.strictSame(done, ['aside one', 'gpu-quarantined one', 'quarantine-ended one', 'back one']);
+});
+
+t.test('cards that can not be looked at are no failure of the machine', async t => {
+  const { done, end, quarantine } = scene();
+  for (const project of ['a', 'b', 'c', 'd']) end('gpu-fault', project);
+  t.strictSame(done, []);
+  t.equal(quarantine.reason, undefined);
 });
 
 t.test('a card that fails two projects is granted no more, the runner goes on', async t => {

@@ -36,6 +36,8 @@ export interface Cards {
   /** What the machine lacks for a request, some time or now. */
   shortageEver(request: ResourceRequest): readonly Shortage[];
   shortageNow(request: ResourceRequest): readonly Shortage[];
+  /** What it would lack if nobody held a card: the end of a run brings none that fails, is set aside, or is filled by others. */
+  shortageWhenIdle(request: ResourceRequest): readonly Shortage[];
   take(request: ResourceRequest): TakenCards | undefined;
   /** Look at the cards again: others may use them, too. Errors: GpuError. */
   readonly refresh: () => Promise<void>;
@@ -53,6 +55,7 @@ export const noCards: Cards = {
   states: [],
   shortageEver: request => cardShortages(request, [], []),
   shortageNow: request => cardShortages(request, [], []),
+  shortageWhenIdle: request => cardShortages(request, [], []),
   take: () => undefined,
   refresh: () => Promise.resolve(),
   setAside: () => undefined,

@@ -72,12 +72,12 @@ export const openCards = async ({
     !held.has(uuid) && usedBytes > strangerShare * memoryBytes;
   const fit = () => measured.filter(({ uncorrectable }) => uncorrectable === 0);
   const all = () => fit().map(choiceOf);
-  const free = () =>
-    failing === undefined
-      ? fit()
-          .filter(card => !held.has(card.uuid) && !aside.has(card.uuid) && !isFilled(card))
-          .map(choiceOf)
-      : [];
+  /** A driver frees the memory of a run that has just ended by itself. */
+  const isFreeing = ({ uuid }: MeasuredCard) => now() - (releasedAtMs.get(uuid) ?? -Infinity) < freeingMs;
+  const freeAmong = (cards: readonly MeasuredCard[]) =>
+    failing === undefined ? cards.filter(({ uuid }) => !aside.has(uuid)).map(choiceOf) : [];
+  const freeWhenIdle = () => freeAmong(fit().filter(card => !isFilled(card) || isFreeing(card)));
+  const free = () => freeAmong(fit().filter(card => !held.has(card.uuid) && !isFilled(card)));
 
   /** Say once for each state of a card what is wrong with it. */
   const tell = (card: MeasuredCard) => {
@@ -115,8 +115,7 @@ export const openCards = async ({
       emit('gpus-found', { gpus: measured.map(({ uuid, name }) => `${name} ${uuid}`) });
     failing = undefined;
   };
-  const isBeingFreed = () =>
-    measured.some(card => isFilled(card) && now() - (releasedAtMs.get(card.uuid) ?? -Infinity) < freeingMs);
+  const isBeingFreed = () => measured.some(card => isFilled(card) && isFreeing(card));
 
   let looking: Promise<void> | undefined;
   const refresh = (): Promise<void> => {
@@ -216,6 +215,7 @@ export const openCards = async ({
     },
     shortageEver: request => cardShortages(request, all(), all()),
     shortageNow: request => cardShortages(request, all(), free()),
+    shortageWhenIdle: request => cardShortages(request, all(), freeWhenIdle()),
     take,
     refresh,
     setAside: uuid => {
