@@ -216,7 +216,7 @@ export const createHeldDelivery = <R extends Held>(settings: HeldDeliverySetting
     },
     letGo: async () => {
       if (settled) return;
-      await end(signal => (begun ? sendHome(begun, signal) : release(0, signal))).catch(() => undefined);
+      await end(signal => (begun ? sendHome(begun, signal) : release(past, 0, signal))).catch(() => undefined);
       hold.lose(new AttemptError('lease-lost', 'the runner lets go of its queues', where));
     },
   };
