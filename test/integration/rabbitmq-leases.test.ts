@@ -7,7 +7,9 @@ import type { WorkQueue } from '../../lib/queues/queue.ts';
 import { createRabbitmqBroker } from '../../lib/queues/rabbitmq/broker.ts';
 import { deadQueueOf } from '../../lib/queues/rabbitmq/dead-queue.ts';
 import { runLockOf } from '../../lib/queues/rabbitmq/lease/run-locks.ts';
-import { unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
+import { leaseExchange, leaseQueueOf, runnerOf, unreturnedQueue } from '../../lib/queues/rabbitmq/lease/topology.ts';
+import { ask } from '../../lib/queues/rabbitmq/management.ts';
+import { headerNames } from '../../lib/queues/rabbitmq/message.ts';
 import { commitTransaction, selectTransactions } from '../../lib/queues/rabbitmq/transaction.ts';
 import type { HistoryEntry } from '../../lib/model/outcome.ts';
 import { createEventBus, type RunnerEvent } from '../../lib/telemetry/events.ts';
@@ -275,6 +277,33 @@ t.test('a message whose queue is gone when its lease is over becomes a dead lett
   });
   t.equal(letter.content.toString(), 'homeless');
   t.match(letter.properties.headers, { 'studioml-queue': name, 'studioml-reason': 'queue-deleted' });
+});
+
+t.test('a message whose copy no queue takes is published anew and comes home uncounted', async t => {
+  const scene = await openScene(t);
+  if (!scene) return;
+  const { broker, name, publish, channel } = scene;
+  const management = new URL(scene.managementUrl);
+  ({ username: management.username, password: management.password } = new URL(scene.url));
+  const queue = broker().open(name);
+  await publish('work');
+  const delivery = await take(queue);
+  const runners = await eventually(async () => {
+    const all = (await ask(management.href, '/api/queues/%2F', never)) as { readonly name: string }[];
+    const own = all.flatMap(one => runnerOf(one.name) ?? []).filter(one => one.includes(`-${String(process.pid)}-`));
+    assert.ok(own.length > 0);
+    return new Set(own);
+  });
+  for (const runner of runners) {
+    const mine = { 'x-match': 'all', [headerNames.lease]: runner };
+    await channel.unbindQueue(leaseQueueOf(runner, 'held'), leaseExchange, '', mine);
+  }
+  await t.rejects(delivery.begin(1, 'key'), { code: 'broker-fault' });
+  const again = await take(queue);
+  t.equal(again.body.toString(), 'work');
+  t.equal(again.attemptsBefore, 0);
+  await again.begin(1, 'key');
+  await again.settle({ type: 'accept' });
 });
 
 t.test('a leased message whose dead letter has no place goes home behind the others, counted', async t => {

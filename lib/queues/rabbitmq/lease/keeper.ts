@@ -120,7 +120,8 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       locks,
       runner,
       onCopy: (message, from, late) => book.arrive(message, from, late),
-      onQueueGone: () => markMissing(entry => entry.state === 'held'),
+      // Also of one that is being taken: its commit may have been done, and then the copy was all that there was of it.
+      onQueueGone: () => markMissing(({ state }) => state !== 'over'),
       onReturn: returned(live),
     });
     await book.replace(session);
@@ -214,9 +215,12 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
       try {
         await orAborted(
           inTurn(async () => {
+            // What no queue takes comes back before the commit is answered, which acknowledges the original all the same.
+            const onReturn = returned(live);
+            channel.on('return', onReturn);
             publishLease(channel, entry);
             channel.ack(message);
-            await commitTransaction(channel);
+            await commitTransaction(channel).finally(() => channel.off('return', onReturn));
           }),
           ended,
         );
