@@ -99,7 +99,12 @@ t.test('it is held within the limits of any program (a stand-in that takes too m
   const amounts = { cores: 1, memoryBytes: 0, diskBytes: 1_000_000 };
   const command = await executor.provision(attempt);
   writeFileSync(command.file, '#!/bin/sh\nhead -c 5000000 /dev/zero > much\nsleep 600\n');
-  const run = await executor.start({ ...attempt, grant: { ...attempt.grant, amounts }, command, readyAtMs: Date.now() });
+  const run = await executor.start({
+    ...attempt,
+    grant: { ...attempt.grant, amounts },
+    command,
+    readyAtMs: Date.now(),
+  });
   const [, exit] = await Promise.all([text(run.stdout), run.exit]);
   t.match(exit, { stoppedBy: 'out-of-disk', exceeded: { resource: 'disk', limitBytes: 1_000_000 } });
   t.ok((exit.usage?.diskBytes ?? 0) >= 5_000_000);
