@@ -79,6 +79,7 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   let killing: Promise<void> | undefined;
   let graceTimer: NodeJS.Timeout | undefined;
   let killAtMs = Infinity;
+  let hasEnded = false;
 
   const killUntilGone = async () => {
     const untilMs = performance.now() + killPatienceMs;
@@ -110,6 +111,8 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   const stops = listenForStops({ signal, kill, maxDurationMs, onStop: () => terminate(graceMs), onKill: killNow });
   let exceeded: Exceeded | undefined;
   const onExceeded = (what: Exceeded) => {
+    // What is seen of it afterwards did not end it.
+    if (hasEnded) return;
     if (stops.note(what.resource === 'memory' ? 'out-of-memory' : 'out-of-disk')) exceeded = what;
     if (what.resource === 'disk') {
       terminate(Math.min(graceMs, leftoverGraceMs));
@@ -130,9 +133,12 @@ export const startProcess = async (command: Command, settings: ProcessSettings):
   };
   const supervise = async (): Promise<Exit> => {
     const { code, signal: endedBy } = await main.promise;
+    hasEnded = true;
     const { cause } = stops;
     const endedAtMs = now();
     await endLeftovers();
+    // Who stops it now comes too late.
+    stopping = true;
     clearTimeout(graceTimer);
     stops.end();
     const used = await confinement?.end();

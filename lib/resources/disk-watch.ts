@@ -15,7 +15,7 @@ export interface DiskWatch {
   readonly peakBytes: number;
   /** Look if it could have come to its limit since the last time; costs one statfs where it couldn't. Never overlaps. */
   look(): Promise<void>;
-  /** A last look, at what small attempts never came to. */
+  /** A last look, for the peak of those that never came to one: who has ended is not stopped any more. */
   finish(): Promise<void>;
 }
 

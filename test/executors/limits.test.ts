@@ -157,6 +157,34 @@ t.test(
   },
 );
 
+t.test(
+  'a limit that is seen to be exceeded when a program has ended did not end it, and nothing is stopped any more',
+  async t => {
+    let told = false;
+    const late: Watch = {
+      add: ({ onExceeded }) => ({
+        end: () => {
+          onExceeded({ resource: 'disk', limitBytes: mb, usedBytes: 2 * mb, because: 'ceiling' });
+          told = true;
+          return Promise.resolve({ memoryPeakBytes: 0, diskPeakBytes: 2 * mb });
+        },
+      }),
+    };
+    const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
+    const launcher = launcherIn(noControlGroups, late, { directory: placeOf(t) });
+    const command = { file: '/bin/true', args: [], cwd: '/', env: { X: 'late' } };
+    const before = timers();
+    const signal = new AbortController().signal;
+    const run = await startProcess(command, { signal, graceMs: 600_000, marker: 'X=late', launcher });
+    const { exit } = await drained(run);
+    t.ok(told);
+    t.match(exit, { code: 0, usage: { diskBytes: 2 * mb } });
+    t.notOk('exceeded' in exit || 'stoppedBy' in exit);
+    run.stop('cancelled');
+    t.ok(timers() <= before, 'no grace runs');
+  },
+);
+
 t.test('variables whose names no shell could write arrive too', async t => {
   const watch = createWatch({ availableBytes: () => Promise.resolve(Infinity), reserveBytes: 0 });
   const env = { 'odd.name': "it's $HOME", PLAIN: 'x y' };

@@ -76,6 +76,7 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const startedAtMs = use.now();
   let grace: NodeJS.Timeout | undefined;
   let exceeded: Exceeded | undefined;
+  let hasEnded = false;
   const send = (name: NodeJS.Signals) => void container.kill({ signal: name }).catch(() => undefined);
   const onStop = () => {
     if (grace !== undefined) return;
@@ -88,6 +89,8 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const stats = followStats(container);
   const stops = listenForStops({ signal, kill, maxDurationMs: use.maxDurationMs, onStop, onKill });
   const disk = use.watchDisk(what => {
+    // What is seen of it afterwards did not end it.
+    if (hasEnded) return;
     if (stops.note('out-of-disk')) exceeded = what;
     // It takes more while it is asked nicely.
     onKill();
@@ -106,6 +109,7 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   };
   const supervise = async (): Promise<Exit> => {
     const { code, cause } = await ended();
+    hasEnded = true;
     const endedAtMs = use.now();
     clearTimeout(grace);
     stops.end();
