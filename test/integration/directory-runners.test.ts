@@ -1,6 +1,6 @@
 /** Real runners on one directory of queues: one dies in mid-run, and a client's lock is in the way. */
 import assert from 'node:assert/strict';
-import { existsSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { eventually } from '../helpers/eventually.ts';
@@ -40,6 +40,31 @@ print('attempt', os.environ.get('STUDIOML_ATTEMPT', '1'))
   t.match((await scene.output(key)).toString(), /attempt 2/, 'the attempt that died is counted');
   t.strictSame(scene.waiting(), []);
   t.notOk(existsSync(join(t.testdirName, 'queues', '.dead', sceneQueue)));
+});
+
+t.test('of two messages of one experiment one is run and stored, and the other holds nobody up', async t => {
+  const scene = new PipelineScene(t, { MAX_CORES: '2', MAX_ATTEMPTS: '3' });
+  const [runs, end] = [join(t.testdirName, 'runs'), join(t.testdirName, 'end')];
+  const program = `import os, time
+open(${JSON.stringify(runs)}, 'a').write('x')
+while not os.path.exists(${JSON.stringify(end)}): time.sleep(0.05)
+print('it ran')
+`;
+  const { key, body } = await scene.request({ program });
+  scene.send(body);
+  scene.send(body);
+  const settled = () => scene.runner.events.filter(one => one.event === 'settled' && one.experiment === key);
+  await eventually(() => assert.ok(settled().length > 0), { timeoutMs: 30_000 });
+  t.match(settled()[0], { settlement: 'release', cause: 'duplicate' });
+  const other = await scene.submit({});
+  t.match(await scene.settled(other), { settlement: 'accept', cause: 'completed' });
+  writeFileSync(end, '');
+  const accepted = () => settled().filter(one => one['settlement'] === 'accept');
+  await eventually(() => assert.equal(accepted().length, 2), { timeoutMs: 30_000 });
+  t.match(accepted(), [{ cause: 'completed' }, { cause: 'already-done' }]);
+  t.equal(readFileSync(runs, 'utf8'), 'x');
+  t.match((await scene.output(key)).toString(), /it ran/);
+  t.strictSame(scene.waiting(), []);
 });
 
 t.test(

@@ -199,6 +199,32 @@ t.test('a retry is one message file for the client, and moves to the end', async
   t.ok(statSync(join(root, 'local_q', 'message')).mtimeMs > before);
 });
 
+t.test('what is given back goes behind the others once it was begun, before that to its place', async t => {
+  const root = t.testdir({ local_q: {} });
+  put(root, 'local_q', 'first', 'first');
+  const settings = { root, runnerId: 'runner', leaseMs: 60_000, emit: () => undefined, now: Date.now };
+  const broker = createDirectoryBroker(settings);
+  t.teardown(() => broker.close());
+  // Opened anew, it has no list in hand.
+  const receive = () => broker.open('local_q').receive(never);
+  const givenBack = async (isBegun: boolean): Promise<void> => {
+    const delivery = await receive();
+    t.equal(delivery?.body.toString(), 'first');
+    if (isBegun) await delivery?.begin(1, 'key');
+    await delivery?.settle({ type: 'release', delayMs: 0 });
+  };
+  put(root, 'local_q', 'other', 'other');
+  for (const [name, seconds] of [
+    ['first', 1],
+    ['other', 2],
+  ] as const)
+    utimesSync(join(root, 'local_q', name), seconds, seconds);
+  await givenBack(false);
+  await givenBack(true);
+  t.equal((await receive())?.body.toString(), 'other');
+  t.match(await receive(), { body: Buffer.from('first'), attemptsBefore: 0, history: [] });
+});
+
 t.test('a retry goes behind what came within the same millisecond', async t => {
   const root = t.testdir({ local_q: { again: 'again' } });
   const atMs = Date.now();

@@ -28,7 +28,7 @@ export interface ClaimedMessage {
  *
  *   begin    write the number beside the claim
  *   accept   remove the message | then its number
- *   release  write the old number | move it home | move the message home; where nobody here can run it, as a retry
+ *   release  write the old number, set the message's time once begun or where nobody here can run it | move it home | move the message home
  *   retry    write the new number, set the message's time | move the number home | move the message home
  *   reject   write the letter's reason | move the message to it | then remove its number
  *
@@ -94,9 +94,11 @@ export const createDelivery = async (message: ClaimedMessage): Promise<Delivery>
         return;
       case 'release':
         await lstat(claimed);
-        // Whatever begin wrote is taken back: a clean return is no attempt.
-        if (settlement.unplacedSinceMs === undefined) await goHome(past);
-        else await goBehind({ ...past, unplacedSinceMs: settlement.unplacedSinceMs });
+        // Whatever begin wrote is taken back: a clean return is no attempt. It was let in, so others come first: what can't run now, since
+        // a second message of it runs, would be the next one to be taken for as long as that lasts.
+        if (settlement.unplacedSinceMs !== undefined)
+          await goBehind({ ...past, unplacedSinceMs: settlement.unplacedSinceMs });
+        else await (begunAs === undefined ? goHome(past) : goBehind(past));
         return;
       case 'retry':
         await goBehind({ ...past, attempts: settlement.attempt, history: settlement.history });
