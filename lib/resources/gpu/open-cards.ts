@@ -11,7 +11,7 @@ import type { MeasuredCard } from './parse.ts';
 import { createPeaks } from './peaks.ts';
 import { cardShortages } from './shortages.ts';
 import { slotsOf } from './slots.ts';
-import { visibleCards } from './visible.ts';
+import { createVisibleCards } from './visible.ts';
 
 export interface CardsSettings {
   readonly read: ReadCards;
@@ -54,6 +54,7 @@ export const openCards = async ({
   const releasedAtMs = new Map<string, number>();
   const told = new Map<string, string>();
   const peaks = createPeaks();
+  const visibleCards = createVisibleCards(visible);
   const changed = new Subject<void>();
   let measured: readonly MeasuredCard[] = [];
   let failing: string | undefined;
@@ -105,7 +106,7 @@ export const openCards = async ({
 
   const look = async (): Promise<void> => {
     const before = measured.map(({ uuid }) => uuid).join();
-    measured = visibleCards(await read(), visible);
+    measured = visibleCards(await read());
     for (const card of measured) {
       peaks.tell(card.uuid, card.usedBytes);
       tell(card);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { visibleCards } from '../../../lib/resources/gpu/visible.ts';
+import { createVisibleCards } from '../../../lib/resources/gpu/visible.ts';
 
 const card = (uuid: string, index: number, of?: string) => ({
   uuid,
@@ -30,7 +30,34 @@ for (const [value, seen] of [
 ] as const)
   t.test(`CUDA_VISIBLE_DEVICES=${value ?? '(not set)'}`, async t => {
     t.strictSame(
-      visibleCards(all, value).map(({ uuid }) => uuid),
+      createVisibleCards(value)(all).map(({ uuid }) => uuid),
       seen,
     );
   });
+
+/** Looks at cards in nvidia-smi's order, one after the other. */
+const looks = (value: string) => {
+  const visible = createVisibleCards(value);
+  return (...cards: readonly string[]) =>
+    visible(cards.map((uuid, index) => card(uuid, index))).map(({ uuid }) => uuid);
+};
+
+t.test('numbers stand for the cards that they stood for at first, whatever falls off the bus', async t => {
+  const uuids = looks('0,1');
+  t.strictSame(uuids('GPU-a', 'GPU-b', 'GPU-c'), ['GPU-a', 'GPU-b']);
+  t.strictSame(uuids('GPU-b', 'GPU-c'), ['GPU-b']);
+  t.strictSame(uuids('GPU-a', 'GPU-b', 'GPU-c'), ['GPU-a', 'GPU-b']);
+});
+
+t.test('a number that stood for no card yet stands for the first that has it', async t => {
+  const uuids = looks('0,1');
+  t.strictSame(uuids('GPU-a'), ['GPU-a']);
+  t.strictSame(uuids('GPU-a', 'GPU-b', 'GPU-c'), ['GPU-a', 'GPU-b']);
+});
+
+t.test('a card may be partitioned while it is known by its number', async t => {
+  const visible = createVisibleCards('0');
+  const seen = (cards: Parameters<typeof visible>[0]) => visible(cards).map(({ uuid }) => uuid);
+  t.strictSame(seen([card('GPU-a', 0), card('GPU-b', 1)]), ['GPU-a']);
+  t.strictSame(seen([card('MIG-1', 0, 'GPU-a'), card('GPU-b', 1)]), ['MIG-1']);
+});
