@@ -14,7 +14,7 @@ import { longestRunMs } from '../program.ts';
 import type { Watch } from '../watch.ts';
 import { handOver, type RunAs } from '../run-as.ts';
 import { containerBody, type ContainerCommand } from './container-body.ts';
-import { engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
+import { answered, engineFault, removeContainer, statusOf, type Engine } from './engine.ts';
 import type { EngineImage } from './image-names.ts';
 import type { ContainerJournal } from './journal.ts';
 import { loadImage } from './load-image.ts';
@@ -125,8 +125,10 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
     const { amounts, gpuUuids } = grant;
     const { network, pids } = use;
     try {
-      return await docker.createContainer(
-        containerBody({ name, image, command: start, root, labels, amounts, gpuUuids, network, user, pids, hasInit }),
+      return await answered(
+        docker.createContainer(
+          containerBody({ name, image, command: start, root, labels, amounts, gpuUuids, network, user, pids, hasInit }),
+        ),
       );
     } catch (error) {
       const isProgram = /No command specified/i.test(messageOf(error));

@@ -1,6 +1,6 @@
 import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
-import { sleep } from '../../flow/wait.ts';
+import { orAborted, sleep, within } from '../../flow/wait.ts';
 import { createImageTurns, type ImageTurns } from './image-turns.ts';
 
 /** A Docker-compatible engine, connected to on first use. */
@@ -22,6 +22,16 @@ export const statusOf = (error: unknown): number | undefined => (error as { stat
 /** Whether no reply came at all: it is not there, or went away. */
 export const isAway = (error: unknown): boolean => statusOf(error) === undefined;
 
+/** A call that an engine answers at once when it is well, and under load within this time. */
+const answerMs = 60_000;
+
+/**
+ * Its answer, as long as it has not hung for `limitMs`; the call goes on unheard.
+ * Errors: those of the call; TimeOver; the outer signal's reason.
+ */
+export const answered = <T>(call: Promise<T>, limitMs = answerMs, outer?: AbortSignal): Promise<T> =>
+  within(limitMs, signal => orAborted(call, signal), outer);
+
 /** The failure of a call as the end of an attempt. */
 export const engineFault = (what: string, error: unknown): AttemptError =>
   new AttemptError(
@@ -33,8 +43,11 @@ export const engineFault = (what: string, error: unknown): AttemptError =>
     { cause: error },
   );
 
-/** @param socketPath instead of what DOCKER_HOST and its fellows say */
-export const createEngine = (socketPath?: string): Engine => {
+/**
+ * @param socketPath instead of what DOCKER_HOST and its fellows say
+ * @param limitMs how long it is waited for when it hangs
+ */
+export const createEngine = (socketPath?: string, limitMs?: number): Engine => {
   let connected: Promise<ConnectedEngine> | undefined;
   const turns = createImageTurns();
   const open = async (): Promise<ConnectedEngine> => {
@@ -43,7 +56,7 @@ export const createEngine = (socketPath?: string): Engine => {
     // be taken for one whose container was killed.
     const headers = { Connection: 'close' };
     const docker = new Docker(socketPath === undefined ? { headers } : { socketPath, headers });
-    const info = (await docker.info()) as { InitBinary?: string };
+    const info = (await answered(docker.info() as Promise<unknown>, limitMs)) as { InitBinary?: string };
     return { docker, hasInit: Boolean(info.InitBinary), turns };
   };
   return {
@@ -73,11 +86,11 @@ export const whenBack = async <T>(forMs: number, work: () => Promise<T>): Promis
   }
 };
 
-/** Remove a container, whatever it does. One that is not there is no error. */
+/** Remove a container, whatever it does. One that is not there is no error. Errors: those of the engine, one that hangs included. */
 export const removeContainer = async (docker: Dockerode, id: string, patienceMs: number): Promise<void> => {
   await whenBack(patienceMs, async () => {
     try {
-      await docker.getContainer(id).remove({ force: true, v: true });
+      await answered(docker.getContainer(id).remove({ force: true, v: true }));
     } catch (error) {
       // 409: somebody else removes it already.
       if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error;

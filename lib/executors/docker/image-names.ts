@@ -1,5 +1,5 @@
 import type Dockerode from 'dockerode';
-import { engineFault, statusOf } from './engine.ts';
+import { answered, engineFault, statusOf } from './engine.ts';
 import type { ImageTurns } from './image-turns.ts';
 
 /** An image that the engine has. The id stays what it is when somebody gives the name to another image. */
@@ -11,7 +11,7 @@ export interface EngineImage {
 /** The id of the image that a name stands for; undefined for none. Errors: AttemptError `engine-fault`. */
 export const idOf = async (docker: Dockerode, name: string): Promise<string | undefined> => {
   try {
-    return (await docker.getImage(name).inspect()).Id;
+    return (await answered(docker.getImage(name).inspect())).Id;
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
     throw engineFault(`look for the image ${name}`, error);
@@ -21,7 +21,7 @@ export const idOf = async (docker: Dockerode, name: string): Promise<string | un
 /** Every name that the engine has for an image, with the image's id. Errors: AttemptError `engine-fault`. */
 export const allNames = async (docker: Dockerode): Promise<ReadonlyMap<string, string>> => {
   try {
-    const images = await docker.listImages();
+    const images = await answered(docker.listImages());
     return new Map(images.flatMap(({ Id, RepoTags }) => (RepoTags ?? []).map(name => [name, Id] as const)));
   } catch (error) {
     throw engineFault('list its images', error);
@@ -37,7 +37,7 @@ const isGone = (error: unknown): boolean => statusOf(error) === 404;
 export const giveName = async (docker: Dockerode, image: string, name: string): Promise<boolean> => {
   const colon = name.lastIndexOf(':');
   try {
-    await docker.getImage(image).tag({ repo: name.slice(0, colon), tag: name.slice(colon + 1) });
+    await answered(docker.getImage(image).tag({ repo: name.slice(0, colon), tag: name.slice(colon + 1) }));
     return true;
   } catch (error) {
     if (isGone(error)) return false;
@@ -54,7 +54,7 @@ export const restoreName = async (docker: Dockerode, name: string, before: strin
   if ((await idOf(docker, name)) === before) return;
   if (before !== undefined && (await giveName(docker, before, name))) return;
   try {
-    await docker.getImage(name).remove({ noprune: true });
+    await answered(docker.getImage(name).remove({ noprune: true }));
   } catch (error) {
     if (!isGone(error)) throw engineFault(`remove the name ${name}`, error);
   }

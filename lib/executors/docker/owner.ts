@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type Dockerode from 'dockerode';
-import { removeContainer } from './engine.ts';
+import { answered, removeContainer } from './engine.ts';
 
 export interface Owner {
   readonly uid: number;
@@ -15,19 +15,19 @@ const limitMs = 120_000;
  * Errors: those of the engine; an image without chown.
  */
 export const takeOver = async (docker: Dockerode, image: string, root: string, { uid, gid }: Owner): Promise<void> => {
-  const container = await docker.createContainer({
-    name: `studioml-owner-${randomUUID()}`,
-    Image: image,
-    Entrypoint: ['chown'],
-    Cmd: ['-hR', `${String(uid)}:${String(gid)}`, root],
-    User: '0:0',
-    HostConfig: { Mounts: [{ Type: 'bind', Source: root, Target: root }], NetworkMode: 'none' },
-  });
+  const container = await answered(
+    docker.createContainer({
+      name: `studioml-owner-${randomUUID()}`,
+      Image: image,
+      Entrypoint: ['chown'],
+      Cmd: ['-hR', `${String(uid)}:${String(gid)}`, root],
+      User: '0:0',
+      HostConfig: { Mounts: [{ Type: 'bind', Source: root, Target: root }], NetworkMode: 'none' },
+    }),
+  );
   try {
-    await container.start();
-    const late = setTimeout(() => void container.kill().catch(() => undefined), limitMs);
-    const { StatusCode: code } = (await container.wait()) as { StatusCode: number };
-    clearTimeout(late);
+    await answered(container.start());
+    const { StatusCode: code } = await answered(container.wait() as Promise<{ StatusCode: number }>, limitMs);
     if (code !== 0) throw new Error(`chown in the image ${image} ended with ${String(code)}`);
   } finally {
     await removeContainer(docker, container.id, 0);

@@ -7,7 +7,7 @@ import type { Cause, Exceeded, Exit, Usage } from '../../model/outcome.ts';
 import { signalOf } from '../signal-of.ts';
 import { listenForStops } from '../stops.ts';
 import { demux } from './demux.ts';
-import { engineFault, statusOf, whenBack } from './engine.ts';
+import { answered, engineFault, statusOf, whenBack } from './engine.ts';
 import { followStats } from './follow-stats.ts';
 
 export interface ContainerRunSettings {
@@ -24,9 +24,12 @@ export interface ContainerRunSettings {
   readonly watchDisk: (onExceeded: (exceeded: Exceeded) => void) => {
     end(): Promise<{ readonly diskPeakBytes: number }>;
   };
-  /** How long an engine that went away is waited for, ms. */
+  /** How long an engine that went away is waited for, and one that hangs when it was told to kill, ms. */
   readonly patienceMs: number;
-  /** Done when it has ended, before its end is told: its files are made the runner's, it is removed. Never rejects. */
+  /**
+   * Done when it has ended, before its end is told: its files are made the runner's, it is removed. Not done where the engine hangs, since
+   * it may still run. Never rejects.
+   */
   readonly afterwards: () => Promise<void>;
   readonly now: () => number;
 }
@@ -48,11 +51,13 @@ const startFailure = (error: unknown): Error => {
 interface Ended {
   readonly code: number | null;
   readonly cause?: Cause;
+  /** Whether it may still run. */
+  readonly isLost?: boolean;
 }
 
 /**
  * Start a container that was created. `exit` resolves when it has ended and `afterwards` is done. An engine that goes away in mid-run
- * ends the run with cause `engine-fault`: what was printed in between is lost.
+ * ends the run with cause `engine-fault`: what was printed in between is lost. So does one that hangs when it is to kill.
  * Errors: the signal's reason; AttemptError `no-such-program`, `gpu-fault`, `engine-fault`.
  */
 export const runContainer = async (container: Dockerode.Container, use: ContainerRunSettings): Promise<Run> => {
@@ -60,15 +65,21 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   let source: Readable;
+  const attached = container.attach({ stream: true, stdout: true, stderr: true }) as unknown as Promise<Readable>;
   try {
-    source = (await container.attach({ stream: true, stdout: true, stderr: true })) as unknown as Readable;
+    source = await answered(attached, undefined, signal);
   } catch (error) {
-    throw engineFault('attach to the container', error);
+    // It may come yet.
+    void attached.then(
+      late => late.destroy(),
+      () => undefined,
+    );
+    throw signal.aborted ? signal.reason : engineFault('attach to the container', error);
   }
   const reading = demux(source, stdout, stderr).catch(() => undefined);
   try {
     signal.throwIfAborted();
-    await container.start();
+    await answered(container.start(), undefined, signal);
   } catch (error) {
     source.destroy();
     throw signal.aborted ? signal.reason : startFailure(error);
@@ -77,14 +88,18 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   let grace: NodeJS.Timeout | undefined;
   let exceeded: Exceeded | undefined;
   let hasEnded = false;
+  const hung = Promise.withResolvers<Ended>();
+  let patience: NodeJS.Timeout | undefined;
   const send = (name: NodeJS.Signals) => void container.kill({ signal: name }).catch(() => undefined);
+  const onKill = () => {
+    send('SIGKILL');
+    // Nobody is served by waiting for an engine that does not even do this.
+    patience ??= setTimeout(hung.resolve, use.patienceMs, { code: null, cause: 'engine-fault', isLost: true });
+  };
   const onStop = () => {
     if (grace !== undefined) return;
     send('SIGTERM');
-    grace = setTimeout(send, timerMs(use.graceMs), 'SIGKILL');
-  };
-  const onKill = () => {
-    send('SIGKILL');
+    grace = setTimeout(onKill, timerMs(use.graceMs));
   };
   const stats = followStats(container);
   const stops = listenForStops({ signal, kill, maxDurationMs: use.maxDurationMs, onStop, onKill });
@@ -99,28 +114,31 @@ export const runContainer = async (container: Dockerode.Container, use: Containe
   const ended = async (): Promise<Ended> => {
     try {
       const { StatusCode: code } = (await container.wait()) as { StatusCode: number };
-      const { State } = await container.inspect();
-      return State.OOMKilled ? { code, cause: 'out-of-memory' } : { code };
+      const { State } = await answered(container.inspect());
+      // Set for any process in it: a program that coped with it did not fail.
+      return State.OOMKilled && code !== 0 ? { code, cause: 'out-of-memory' } : { code };
     } catch {
       // What it is after an engine's restart is nobody's knowledge: it must not go on beside a second attempt.
-      await whenBack(use.patienceMs, () => container.kill()).catch(() => undefined);
+      await whenBack(use.patienceMs, () => answered(container.kill(), use.patienceMs)).catch(() => undefined);
       return { code: null, cause: 'engine-fault' };
     }
   };
   const supervise = async (): Promise<Exit> => {
-    const { code, cause } = await ended();
+    const { code, cause, isLost } = await Promise.race([ended(), hung.promise]);
     hasEnded = true;
     const endedAtMs = use.now();
     clearTimeout(grace);
+    clearTimeout(patience);
     stops.end();
     const letGo = new AbortController();
     await Promise.race([reading, sleep(lastOutputMs, letGo.signal).catch(() => undefined)]);
     letGo.abort();
     source.destroy();
-    const [{ diskPeakBytes: diskBytes }] = await Promise.all([disk.end(), use.afterwards()]);
+    const [{ diskPeakBytes: diskBytes }] = await Promise.all([disk.end(), isLost ? undefined : use.afterwards()]);
     // 128 and the number of a signal, as shells and engines tell it.
     const endedBy = code === null ? 'SIGKILL' : signalOf(code - 128);
-    const why = stops.cause ?? cause;
+    // What may still run can't be told for stopped.
+    const why = isLost ? cause : (stops.cause ?? cause);
     const seen = stats.end();
     const isOut = why === 'out-of-memory';
     // Whoever was killed at a ceiling had reached it, whatever the last look saw of it.
