@@ -178,20 +178,3 @@ export const createDockerExecutor = (use: DockerSettings): Executor => {
     },
   };
 };
-
-/** Remove what runners that died have left. Errors: none: what can't be removed is an event, and tried at the next start. */
-export const removeAbandoned = async ({
-  engine,
-  journal,
-  emit,
-}: Pick<DockerSettings, 'engine' | 'journal' | 'emit'>): Promise<void> => {
-  for (const name of journal.abandoned()) {
-    try {
-      const { docker } = await engine.connect();
-      await removeContainer(docker, name, 0);
-      journal.delete(name);
-    } catch (error) {
-      emit('release-failed', { what: `container ${name}`, error: messageOf(error) });
-    }
-  }
-};

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
 
@@ -12,23 +12,54 @@ export interface ContainerJournal {
   abandoned(): readonly string[];
 }
 
-/** A runner that can't be seen from here is another life of this place: what a container runtime restarted has new process ids. */
-const isAlive = (owner: string): boolean => isOfLiving(owner, 0, 0);
+/** A runner says so often that it lives, for those who can't see its process: in another container on this machine. */
+const beatMs = 5000;
+/** What can't be seen and has said nothing for so long is another life of this place: what was restarted has new process ids. */
+export const silentMs = 60_000;
 
-/** @param directory one file for each container, which names its runner's process */
-export const createContainerJournal = (directory: string): ContainerJournal => ({
-  add: name => {
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, name), ownProcess);
-  },
-  delete: name => {
-    rmSync(join(directory, name), { force: true });
-  },
-  abandoned: () => {
-    try {
-      return readdirSync(directory).filter(name => !isAlive(readFileSync(join(directory, name), 'utf8')));
-    } catch {
-      return [];
+/** @param directory one file for each container, which names its runner's process; its modification time is the heartbeat */
+export const createContainerJournal = (directory: string): ContainerJournal => {
+  const own = new Set<string>();
+  let heart: NodeJS.Timeout | undefined;
+  const beat = () => {
+    const now = new Date();
+    for (const name of own) {
+      try {
+        utimesSync(join(directory, name), now, now);
+      } catch {
+        // It is removed, or can't be written to: then another runner may remove the container.
+      }
     }
-  },
-});
+  };
+  const isAbandoned = (name: string): boolean => {
+    const file = join(directory, name);
+    try {
+      return !isOfLiving(readFileSync(file, 'utf8'), statSync(file).mtimeMs, silentMs);
+    } catch {
+      // Its runner has removed it meanwhile.
+      return false;
+    }
+  };
+  return {
+    add: name => {
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(join(directory, name), ownProcess);
+      own.add(name);
+      heart ??= setInterval(beat, beatMs).unref();
+    },
+    delete: name => {
+      rmSync(join(directory, name), { force: true });
+      own.delete(name);
+      if (own.size > 0) return;
+      clearInterval(heart);
+      heart = undefined;
+    },
+    abandoned: () => {
+      try {
+        return readdirSync(directory).filter(isAbandoned);
+      } catch {
+        return [];
+      }
+    },
+  };
+};
