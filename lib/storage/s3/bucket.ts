@@ -2,7 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { clientFor, forgetRunnerCredentials, loadSdk } from './clients.ts';
 import type { S3ClientOptions } from './clients.ts';
 import { exchange, type ObjectReply, type ObjectRequest } from './exchange.ts';
-import { isReset, isStale, regionOf, storeErrorOf } from './errors.ts';
+import { isReset, isSkewed, isStale, regionOf, storeErrorOf } from './errors.ts';
 import type * as Sdk from './sdk.ts';
 
 /** What is said of a call beside its command. */
@@ -36,7 +36,7 @@ const maxDetours = 4;
 
 /**
  * A bucket, wherever it is: one that is in another region is followed there, and asked there from then on. Where the runner's own
- * credentials are no longer valid its chain is asked for others, once.
+ * credentials are no longer valid its chain is asked for others, once; what was signed by a wrong clock is signed again, once.
  * @param name the store's, for messages
  */
 export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket => {
@@ -48,6 +48,7 @@ export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket
     call: async ({ operation, key, signal, repeatable }, send) => {
       const sdk = await loadSdk();
       let isRenewed = false;
+      let isTimed = false;
       for (let detours = 0; ; detours++) {
         signal?.throwIfAborted();
         const asked = region;
@@ -58,8 +59,10 @@ export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket
           signal?.throwIfAborted();
           const right = regionOf(error);
           const renews = !isRenewed && isOutOfDate(error);
-          const again = renews || (right === undefined ? repeatable && isReset(error) : right !== asked);
+          const times = !isTimed && isSkewed(error);
+          const again = renews || times || (right === undefined ? repeatable && isReset(error) : right !== asked);
           if (!again || detours >= maxDetours) throw storeErrorOf(operation, error, { store: name, key });
+          isTimed ||= times;
           if (renews) {
             isRenewed = true;
             forgetRunnerCredentials(used);

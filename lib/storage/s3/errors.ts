@@ -22,6 +22,8 @@ const unavailable = new Set([
   'OperationAborted',
   'ConditionalRequestConflict',
   'NoSuchUpload',
+  // Says something of a machine's clock, nothing of its rights.
+  'RequestTimeTooSkewed',
   'BadDigest',
   'IncompleteBody',
   'XAmzContentSHA256Mismatch',
@@ -74,6 +76,9 @@ export const refusal = (
 
 /** Whether a call was refused for credentials that are no longer valid. */
 export const isStale = (thrown: unknown): boolean => isStaleReason(asError(thrown).name);
+
+/** Whether a call was refused since our clock is not the server's, by which the next one is signed. */
+export const isSkewed = (thrown: unknown): boolean => asError(thrown).name === 'RequestTimeTooSkewed';
 
 /** The region that a refused call should have gone to; undefined where the refusal names none. */
 export const regionOf = (thrown: unknown): string | undefined => {

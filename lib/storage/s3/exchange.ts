@@ -70,7 +70,7 @@ const refused = (statusCode: number, headers: ObjectReply['headers'], said: stri
 /** Servers allow a quarter of an hour. */
 const skewMs = 300_000;
 
-/** Sign by the clock of a server that finds ours wrong, from the next request on, as the SDK does. A cache's reply is older than its date. */
+/** Sign by the clock of a server that finds ours wrong, from the next request on, as the SDK does; the bucket sends the refused one again. A cache's reply is older than its date. */
 const followClock = ({ config }: S3Client, { date = '', age }: ObjectReply['headers']): void => {
   const offsetMs = Date.parse(date) - Date.now();
   if (age === undefined && Math.abs(offsetMs - config.systemClockOffset) >= skewMs) config.systemClockOffset = offsetMs;
