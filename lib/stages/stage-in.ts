@@ -49,12 +49,13 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
       // What an experiment made may hold links to where it ran; they lead nowhere by now.
       outwardLinks: artifact.mutable ? 'omit' : 'refuse',
     });
+  const empty = async () => {
+    await removeTree(directory);
+    mkdirSync(directory);
+  };
   let tries = 0;
   const work = async () => {
-    if (tries++ > 0) {
-      await removeTree(directory);
-      mkdirSync(directory);
-    }
+    if (tries++ > 0) await empty();
     const { cache } = use;
     if (!cache || artifact.mutable) return bring(await store.get(key, signal), directory);
     return cache.bring({
@@ -72,6 +73,8 @@ const stageOne = async ({ artifact, location }: Placed, staging: Staging): Promi
     const object = `${store.name}/${key}`;
     return await withRetry(work, { signal, emit: use.emit, about: attempt.record, operation: 'get', object });
   } catch (error) {
+    // What came in part would be stored over the whole.
+    if (artifact.mutable) await empty();
     signal.throwIfAborted();
     if (artifact.mutable && isStoreError(error, 'missing')) return 0;
     throw transferFailure(error, 'stage in', artifact.label, location);

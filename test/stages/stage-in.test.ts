@@ -162,6 +162,21 @@ t.test('the disk that was asked for is shared by all inputs', async t => {
   await rig(t, store, { artifacts, diskBytes: 20_000 }).stage();
 });
 
+t.test('of what a run made before, nothing that came in part stays: it would be stored over the whole', async t => {
+  const made = [
+    { name: 'first', content: Buffer.alloc(4000) },
+    { name: 'second', content: Buffer.alloc(8000) },
+  ];
+  const store = new MemoryStore({
+    'experiments/e1/modeldir.tar': await tarOf(...made),
+    'experiments/e1/tb.tar': await tarOf({ name: 'events', content: '1' }),
+  });
+  const artifacts = ['modeldir', 'tb'].map(label => artifact(label));
+  const { attempt, stage } = rig(t, store, { artifacts, diskBytes: 10_000 }, { parallelTransfers: 1 });
+  await t.rejects(stage(), { code: 'out-of-disk' });
+  t.same(readdirSync(attempt.workspace.directoryOf('modeldir')), []);
+});
+
 t.test('the first failure ends the other transfers, and nothing is written after it is told', async t => {
   const store = new MemoryStore({ slow: await workspaceTar() });
   let ended = false;
