@@ -25,10 +25,14 @@ const readChunkBytes = 256 * 1024;
 const etagOf = (info: BigIntStats): string =>
   `"${info.ino.toString(16)}-${info.size.toString(16)}-${info.mtimeNs.toString(16)}"`;
 
-const etagAt = (file: string): Promise<string | undefined> =>
-  stat(file, { bigint: true }).then(etagOf, () => undefined);
+const statOf = (file: string): Promise<BigIntStats | undefined> => stat(file, { bigint: true }).catch(() => undefined);
 
-/** The files below a directory; what goes away meanwhile is left out, links are not followed. */
+const etagAt = async (file: string): Promise<string | undefined> => {
+  const info = await statOf(file);
+  return info && etagOf(info);
+};
+
+/** The files and links below a directory; what goes away meanwhile is left out, links are not followed. */
 async function* walk(directory: string, wanted: (file: string) => boolean): AsyncGenerator<string> {
   const gone = (error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
@@ -39,7 +43,8 @@ async function* walk(directory: string, wanted: (file: string) => boolean): Asyn
   if (entries === undefined) return;
   for await (const entry of entries) {
     if (entry.isDirectory()) below.push(entry);
-    else if (entry.isFile() && !own.test(entry.name)) yield path.join(directory, entry.name);
+    else if ((entry.isFile() || entry.isSymbolicLink()) && !own.test(entry.name))
+      yield path.join(directory, entry.name);
   }
   for (const { name } of below) {
     const next = path.join(directory, name);
@@ -126,10 +131,12 @@ export const createDirectoryStore = ({ root }: DirectoryPlace): ObjectStore => {
       const next = await call('list', prefix, signal, () => files.next());
       if (next.done) return;
       const key = keyOf(next.value);
-      const info = key.startsWith(prefix)
-        ? await lstat(next.value, { bigint: true }).catch(() => undefined)
-        : undefined;
-      if (info !== undefined) yield { key, sizeBytes: Number(info.size), etag: etagOf(info) };
+      if (!key.startsWith(prefix)) continue;
+      // What is found by its key is listed, whatever links lead to it.
+      const file = await realpath(next.value).catch(() => undefined);
+      const info = file !== undefined && isWithin(home, file) ? await statOf(file) : undefined;
+      if (info?.isDirectory()) throw refuse('list', `${key} is a link to a directory, which is not followed`, prefix);
+      if (info?.isFile()) yield { key, sizeBytes: Number(info.size), etag: etagOf(info) };
     }
   }
 

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import { createDirectoryStore } from '../../lib/storage/directory.ts';
+import type { ObjectInfo } from '../../lib/storage/object-store.ts';
 import { objectStoreContract } from '../contracts/object-store.ts';
 
 objectStoreContract(t, t => createDirectoryStore({ root: path.join(t.testdir(), 'bucket') }));
@@ -22,6 +23,25 @@ t.test('a link that leads out of the store is not followed', async t => {
   t.strictSame(readdirSync(path.join(home, 'outside')), ['secret']);
   const { body } = await store.get('alias');
   body.destroy();
+});
+
+t.test('a listing has what a link inside the store leads to, and does not leave out what it can not list', async t => {
+  const home = t.testdir({ outside: 'x', bucket: { real: 'yy', d: { e: 'z' }, near: {}, far: {} } });
+  const root = path.join(home, 'bucket');
+  symlinkSync('../real', path.join(root, 'near/alias'));
+  symlinkSync('../../outside', path.join(root, 'near/window'));
+  symlinkSync('nowhere', path.join(root, 'near/broken'));
+  symlinkSync('../d', path.join(root, 'far/door'));
+  const store = createDirectoryStore({ root });
+  const listed = async (prefix: string) => {
+    const found: ObjectInfo[] = [];
+    for await (const info of store.list(prefix)) found.push(info);
+    return found;
+  };
+  const near = await listed('near/');
+  t.equal(near.length, 1);
+  t.match(near[0], { key: 'near/alias', sizeBytes: 2 });
+  await t.rejects(listed('far/'), { code: 'invalid', message: /door is a link to a directory/ });
 });
 
 t.test('a store whose own directory is a link works', async t => {

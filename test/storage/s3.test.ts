@@ -282,5 +282,6 @@ t.test('a listing that does not get on, or names no object, is invalid', async t
   };
   const again = '<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>';
   await t.rejects(listed(again), { code: 'invalid', message: /same page/ });
+  await t.rejects(listed('<IsTruncated>true</IsTruncated>'), { code: 'invalid', message: /goes on/ });
   await t.rejects(listed('<Contents><Size>1</Size></Contents>'), { code: 'invalid', message: /without a key/ });
 });

@@ -62,7 +62,7 @@ export const createS3Bucket = (options: S3ClientOptions, name: string): S3Bucket
           const times = !isTimed && isSkewed(error);
           const again = renews || times || (right === undefined ? repeatable && isReset(error) : right !== asked);
           if (!again || detours >= maxDetours) throw storeErrorOf(operation, error, { store: name, key });
-          isTimed ||= times;
+          if (times) isTimed = true;
           if (renews) {
             isRenewed = true;
             forgetRunnerCredentials(used);

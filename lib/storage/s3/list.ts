@@ -41,6 +41,8 @@ export async function* listObjects(
       };
     }
     const next = elementOf(page, 'IsTruncated') === 'true' ? elementOf(page, 'NextContinuationToken') : undefined;
+    // What a server answers that knows ListObjects only.
+    if (next === undefined && elementOf(page, 'IsTruncated') === 'true') throw nonsense('it goes on, but not where');
     if (next !== undefined && next === token) throw nonsense('the same page again');
     token = next;
   } while (token !== undefined);
