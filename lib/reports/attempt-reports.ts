@@ -99,7 +99,8 @@ export const createAttemptReports = (settings: AttemptReportsSettings): AttemptR
   const finish = async (end: End): Promise<void> => {
     if (!begun && !lastWords.includes(end.cause)) return;
     pushEnd(end, now());
-    hurrying.abort();
+    // Words cost less than the error that is made without a reason.
+    hurrying.abort('the last report is in line');
     // Half of the time is for what the experiment printed last.
     const half = setTimeout(() => {
       unsent += queue.dropOutput();

@@ -22,7 +22,7 @@ export interface ReportingSettings {
 
 /** What is reported of attempts, for all queues of a runner. */
 export interface Reporting {
-  /** Who tells of this attempt; undefined where nobody can listen: its queue's driver has no responses. */
+  /** Who tells of this attempt; undefined where nobody can listen: its queue's driver has no responses, or there is no directory of keys. */
   readonly open: (
     attempt: Pick<RequestedAttempt, 'request' | 'identity' | 'delivery' | 'record'>,
     reporter: Reporter | undefined,
@@ -54,8 +54,7 @@ export const createReporting = async (settings: ReportingSettings): Promise<Repo
       told.delete(queue);
       return file.key;
     }
-    // A runner without that directory was never meant to report.
-    if (!told.has(queue) && existsSync(keysDirectory)) {
+    if (!told.has(queue)) {
       const why = file?.fault ?? `no file in ${keysDirectory} is named with its beginning`;
       emit('reports-off', { why: `${queue} has no key: ${why}` });
       told.add(queue);
@@ -66,7 +65,8 @@ export const createReporting = async (settings: ReportingSettings): Promise<Repo
   return {
     open: ({ request, identity, delivery, record }, reporter) => {
       const { name } = delivery.queue;
-      if (!reporter) return undefined;
+      // A runner without that directory was never meant to report.
+      if (!reporter || (keys.files.length === 0 && !existsSync(keysDirectory))) return undefined;
       const responses = responseQueueOf(name);
       const origin = { experimentId: request.key, uniqueId: identity.accession, executorId: identity.host };
       return createAttemptReports({

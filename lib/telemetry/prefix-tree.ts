@@ -9,7 +9,8 @@ interface Node {
 
 /** Bytes that tell at once that nothing begins at a place. */
 const beginning = 4;
-const slots = 1 << 14;
+/** Each experiment's output has a tree: few, so that the memory is no matter. */
+const slots = 1 << 11;
 
 /** The slot of the four bytes at a place, all of which are there. */
 const slotOf = (bytes: Buffer, at: number): number => {
@@ -18,7 +19,7 @@ const slotOf = (bytes: Buffer, at: number): number => {
     ((bytes[at + 1] as number) << 8) |
     ((bytes[at + 2] as number) << 16) |
     ((bytes[at + 3] as number) << 24);
-  return Math.imul(word, 0x9e3779b1) >>> 18;
+  return Math.imul(word, 0x9e3779b1) >>> 21;
 };
 
 const equal = (bytes: Buffer, at: number, label: Buffer, length: number): boolean =>
