@@ -18,6 +18,8 @@ const freshMs = 2000;
 const renewEveryMs = 60_000;
 /** Two renewals may fail. */
 const renewedForMs = 3 * renewEveryMs;
+/** Words cost less than the error that is made without a reason. */
+const over = 'the mark is not held any more';
 
 /** Until when a mark that is written now needs no renewal, RFC 3339. */
 export const renewByFrom = (nowMs: number): string => new Date(nowMs + renewedForMs).toISOString();
@@ -50,7 +52,7 @@ export const holdFence = (
     // What its user removed is not made again.
     if (!found) return;
     if (found.mark && found.mark.accession !== mark.accession) {
-      ending.abort();
+      ending.abort(over);
       return;
     }
     etag = await writeFence(place, { ...mark, renewBy: renewByFrom(now()) }, found, signal);
@@ -63,13 +65,13 @@ export const holdFence = (
     });
   void whileRunning(renewEveryMs, renewing, ending.signal);
   scope.add('fence', () => {
-    ending.abort();
+    ending.abort(over);
   });
 
   return {
     look: async signal => (now() - seenAtMs < freshMs ? undefined : otherMark(signal)),
     end: (state, signal) => {
-      ending.abort();
+      ending.abort(over);
       const { until: _, renewBy: __, ...rest } = mark;
       const ended = { ...rest, state, at: new Date(now()).toISOString() };
       return inTurn(async () => {
