@@ -164,7 +164,8 @@ export const createDrivers = async (options: Options, emit: Emit, settings: Driv
       spares,
       findInterpreters,
       runAs,
-      runnerEnv: process.env,
+      // A copy: process.env asks the system for each variable, each time.
+      runnerEnv: { ...process.env },
       experimentEnv: options.experimentEnv,
       terminationGraceMs: options.terminationGraceMs,
       confinement,
