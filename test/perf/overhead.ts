@@ -7,8 +7,8 @@ import { isSettled, Load, percentile } from './load.ts';
 
 const rounds = 5;
 const each = 40;
-/** A runner lives for weeks: what V8 compiles in its first minute is not counted. */
-const warmUp = 200;
+/** A runner lives for weeks: what V8 compiles at its beginning is not counted. It is done after some six hundred runs. */
+const warmUp = 1000;
 const program = join(import.meta.dirname, 'programs/nothing.py');
 
 /** CPU time of a bare start of the program, user and system, s. bash tells that of its children. */
