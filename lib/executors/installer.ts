@@ -107,7 +107,8 @@ const run = async (
 
 /**
  * Install requirements into a directory, with uv where it is there, else with the interpreter's own pip.
- * Errors: `environment` with the tool's last words; `engine-fault` where the machine can't start it; the signal's reason. A network that fails is tried again twice.
+ * Errors: `environment` with the tool's last words; `engine-fault` where the machine can't start it; the signal's reason. A network that
+ * fails is tried again twice.
  */
 export const install = async (settings: InstallSettings): Promise<void> => {
   const { requirements, scratch, signal, tries = mostTries } = settings;

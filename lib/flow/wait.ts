@@ -71,3 +71,10 @@ export const within = async <T>(
     clearTimeout(timer);
   }
 };
+
+/**
+ * What a promise becomes, as long as it is not waited for longer than `ms`; what it is of goes on unheard.
+ * Errors: those of the promise; TimeOver; the outer signal's reason.
+ */
+export const inTime = <T>(ms: number, promise: Promise<T>, outer?: AbortSignal): Promise<T> =>
+  within(ms, signal => orAborted(promise, signal), outer);

@@ -2,14 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '../flow/wait.ts';
-import { isOfLiving, ownProcess } from './process-identity.ts';
+import { beatMs, isOfLiving, ownProcess, silentMs } from './process-identity.ts';
 
 const lockLookMs = 100;
 /** A lock that doesn't say who holds it after so long never will. */
 const namelessMs = 10_000;
-/** Its holder says so often that it lives, for those who can't see its process. */
-const beatMs = 5000;
-const silentMs = 60_000;
 
 /**
  * Work while holding a lock that other processes see: a directory, and in it who holds it, so that one whose holder died is taken

@@ -19,6 +19,11 @@ const place = `${hostname()}~${pidNamespace()}`;
 /** This process by a name that no other has, fit for a file: host, namespace, process id, start time. */
 export const ownProcess = `${place}~${String(process.pid)}~${startTimeOf(process.pid) || '0'}`;
 
+/** Who holds something for others to see says so often that it lives, for those who can't see its process, ms. */
+export const beatMs = 5000;
+/** What can't be seen and has said nothing for so long lives no more, ms. */
+export const silentMs = 60_000;
+
 /** Nothing runs longer: what is this old and whose owner can't be looked at is nobody's. */
 export const longestRunMs = 100 * 3_600_000;
 

@@ -26,12 +26,16 @@ t.test('secrets shorter than 8 bytes are let be, bytes and not characters count'
   t.equal(redactor.redact('1234567 ääää'), '1234567 [redacted]');
 });
 
-t.test('a secret that contains another goes as a whole', async t => {
-  const redactor = createRedactor();
-  redactor.add('12345678');
-  redactor.add('x12345678y');
-  t.equal(redactor.redact('x12345678y 12345678'), '[redacted] [redacted]');
-});
+for (const [name, other, text, clean] of [
+  ['a secret that contains another goes as a whole', 'x12345678y', 'x12345678y 12345678', '[redacted] [redacted]'],
+  ['secrets that overlap go as one', '5678abcdef', 'x 12345678abcdef y', 'x [redacted] y'],
+] as const)
+  t.test(name, async t => {
+    const redactor = createRedactor();
+    redactor.add('12345678');
+    redactor.add(other);
+    t.equal(redactor.redact(text), clean);
+  });
 
 t.test('replacement patterns in texts and secrets are no patterns', async t => {
   const redactor = createRedactor();
@@ -66,13 +70,6 @@ t.test('a secret goes in base64 too, wherever it stands in what was encoded', as
       t.match(clean, /\[redacted\]/);
     }
   }
-});
-
-t.test('secrets that overlap go as one', async t => {
-  const redactor = createRedactor();
-  redactor.add('12345678');
-  redactor.add('5678abcdef');
-  t.equal(redactor.redact('x 12345678abcdef y'), 'x [redacted] y');
 });
 
 t.test('what one secret costs does not grow with their number', async t => {

@@ -1,6 +1,6 @@
 import type Dockerode from 'dockerode';
 import { AttemptError, messageOf } from '../../errors.ts';
-import { orAborted, sleep, within } from '../../flow/wait.ts';
+import { inTime, sleep } from '../../flow/wait.ts';
 import { createImageTurns, type ImageTurns } from './image-turns.ts';
 
 /** A Docker-compatible engine, connected to on first use. */
@@ -25,12 +25,9 @@ export const isAway = (error: unknown): boolean => statusOf(error) === undefined
 /** A call that an engine answers at once when it is well, and under load within this time. */
 const answerMs = 60_000;
 
-/**
- * Its answer, as long as it has not hung for `limitMs`; the call goes on unheard.
- * Errors: those of the call; TimeOver; the outer signal's reason.
- */
+/** Its answer, as long as it has not hung for `limitMs`. Errors: those of the call; TimeOver; the outer signal's reason. */
 export const answered = <T>(call: Promise<T>, limitMs = answerMs, outer?: AbortSignal): Promise<T> =>
-  within(limitMs, signal => orAborted(call, signal), outer);
+  inTime(limitMs, call, outer);
 
 /** The failure of a call as the end of an attempt. */
 export const engineFault = (what: string, error: unknown): AttemptError =>

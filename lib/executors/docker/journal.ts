@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isOfLiving, ownProcess } from '../../resources/process-identity.ts';
+import { beatMs, isOfLiving, ownProcess, silentMs } from '../../resources/process-identity.ts';
 
 /** Which containers runners on this working directory have made, so that what a dead one left is known without asking the engine. */
 export interface ContainerJournal {
@@ -12,12 +12,11 @@ export interface ContainerJournal {
   abandoned(): readonly string[];
 }
 
-/** A runner says so often that it lives, for those who can't see its process: in another container on this machine. */
-const beatMs = 5000;
-/** What can't be seen and has said nothing for so long is another life of this place: what was restarted has new process ids. */
-export const silentMs = 60_000;
-
-/** @param directory one file for each container, which names its runner's process; its modification time is the heartbeat */
+/**
+ * An owner that can't be seen may be in another container on this machine, or another life of this place: what was restarted has new
+ * process ids.
+ * @param directory one file for each container, which names its runner's process; its modification time is the heartbeat
+ */
 export const createContainerJournal = (directory: string): ContainerJournal => {
   const own = new Set<string>();
   let heart: NodeJS.Timeout | undefined;

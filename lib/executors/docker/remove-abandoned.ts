@@ -1,8 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { messageOf } from '../../errors.ts';
+import { silentMs } from '../../resources/process-identity.ts';
 import type { Emit } from '../../telemetry/events.ts';
 import { removeContainer, type Engine } from './engine.ts';
-import { silentMs, type ContainerJournal } from './journal.ts';
+import type { ContainerJournal } from './journal.ts';
 
 /**
  * Remove what runners that died have left: at once where they can be seen to be dead, and what is by then when those that can't be

@@ -1,5 +1,5 @@
 import { messageOf } from '../../errors.ts';
-import { orAborted, TimeOver, within } from '../../flow/wait.ts';
+import { inTime, TimeOver } from '../../flow/wait.ts';
 import { openEnv } from '../../request/open-env.ts';
 import { run, type ChildProcess } from '../child-process.ts';
 import { hasInstances, parseCards, type MeasuredCard } from './parse.ts';
@@ -38,7 +38,7 @@ export const createReadCards = (executable: string | undefined, limit = limitMs)
     if (abandoned && isAlive(abandoned)) throw new Error('it hangs, and can not be ended');
     const asked = run(executable, args, { env: smiEnv(), maxBuffer: 64 * 2 ** 20 });
     try {
-      const { stdout } = await within(limit, signal => orAborted(asked, signal));
+      const { stdout } = await inTime(limit, asked);
       return stdout;
     } catch (error) {
       if (error instanceof TimeOver) {

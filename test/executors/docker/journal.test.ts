@@ -3,8 +3,8 @@ import { statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mock } from 'node:test';
 import t from 'tap';
-import { createContainerJournal, silentMs } from '../../../lib/executors/docker/journal.ts';
-import { ownProcess } from '../../../lib/resources/process-identity.ts';
+import { createContainerJournal } from '../../../lib/executors/docker/journal.ts';
+import { ownProcess, silentMs } from '../../../lib/resources/process-identity.ts';
 
 t.test('what a dead runner left is abandoned, what a live one has is not', t => {
   const directory = t.testdir();

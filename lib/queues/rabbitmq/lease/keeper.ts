@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Channel, ConsumeMessage, GetMessage, Message } from 'amqplib';
 import { asError, AttemptError, messageOf } from '../../../errors.ts';
 import type { InTurn } from '../../../flow/in-turn.ts';
-import { orAborted, sleep, within } from '../../../flow/wait.ts';
+import { inTime, orAborted, sleep, within } from '../../../flow/wait.ts';
 import type { Rival } from '../../../model/delivery.ts';
 import type { Emit } from '../../../telemetry/events.ts';
 import type { Connection, LiveConnection } from '../connection.ts';
@@ -277,7 +277,7 @@ export const createLeases = ({ connection, runner, leaseMs, emit }: LeasesSettin
           await session.leave();
           await deleteLeaseQueues(session.live.model, runner);
         };
-        await within(goodbyeMs, signal => orAborted(leave(), signal)).catch(() => undefined);
+        await inTime(goodbyeMs, leave()).catch(() => undefined);
       }
       for (const entry of book.entries) entry.lose('the runner lets go of its queues');
     },
